@@ -1,0 +1,81 @@
+"""What every benchmark shares: `--quick` for CI, and one JSON file of results for each subject."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+_RESULTS = Path(__file__).parent / "results"
+_REPORTED_VERSIONS = ("numpy", "numba", "pyarrow", "torch", "ray", "grpcio", "duckdb", "polars", "lightgbm", "scikit-learn")
+
+Report = Callable[[str, str, Sequence[Mapping[str, Any]]], None]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="small inputs, one round, nothing written to benchmarks/results")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.benchmark_columns = ["median", "min", "max", "rounds"]
+    config.option.benchmark_sort = "name"
+
+
+@pytest.fixture(scope="session")
+def quick(request: pytest.FixtureRequest) -> bool:
+    """Whether this is the quick pass of CI: it proves that the benchmarks run, its figures are not kept."""
+    return bool(request.config.getoption("--quick"))
+
+
+@pytest.fixture(scope="session")
+def report(quick: bool, request: pytest.FixtureRequest) -> Report:
+    """Prints rows as a table and, unless quick, keeps them in benchmarks/results/<subject>.json with machine and versions."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+
+    def write(subject: str, title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        with capture.global_and_fixture_disabled():
+            _print_table(title, rows)
+        if not quick:
+            _RESULTS.mkdir(exist_ok=True)
+            document = {"title": title, **_circumstances(), "rows": list(rows)}
+            (_RESULTS / f"{subject}.json").write_text(json.dumps(document, indent=1) + "\n")
+
+    return write
+
+
+def _print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in rows[0]:
+        table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left")
+    for row in rows:
+        table.add_row(*(f"{value:,.4g}" if isinstance(value, float) else str(value) for value in row.values()))
+    Console(width=140).print("\n", table)
+
+
+def _circumstances() -> dict[str, Any]:
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return {
+        "commit": commit or "unknown",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": {"cpu": _cpu_name(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()},
+        "versions": {name: version(name) for name in _REPORTED_VERSIONS},
+    }
+
+
+def _cpu_name() -> str:
+    names = [
+        line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")
+    ]
+    return names[0] if names else platform.processor()

@@ -1,0 +1,25 @@
+"""Where tasks run. A task is a top-level function and small keyword arguments: paths go in, counts and hashes come out."""
+
+from __future__ import annotations
+
+from engine.errors import InvalidArgumentError
+from engine.executors.base import Executor, Task, TaskResult
+from engine.executors.inline import InlineExecutor
+
+EXECUTORS = ("inline", "ray")
+
+__all__ = ["EXECUTORS", "Executor", "InlineExecutor", "Task", "TaskResult", "make_executor"]
+
+
+def make_executor(name: str) -> Executor:
+    """An executor by its name on the command line; use it as a context manager.
+
+    raises : InvalidArgumentError for a name that is not in EXECUTORS
+    """
+    if name == "inline":
+        return InlineExecutor()
+    if name == "ray":
+        from engine.executors.ray import RayExecutor  # Ray takes a second to import, and some machines have none
+
+        return RayExecutor()
+    raise InvalidArgumentError("executor", f"found {name!r}, expected one of {', '.join(EXECUTORS)}")

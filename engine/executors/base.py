@@ -1,0 +1,43 @@
+"""What every executor promises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+Task = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TaskResult:
+    """What one task returned.
+
+    index : the task's place in the sequence that was given
+    value : the function's result
+    """
+
+    index: int
+    value: Any
+
+
+class Executor(Protocol):
+    """Runs one function over many tasks, in any order, anywhere.
+
+    Tasks are deterministic and idempotent: an executor may run one again after its worker died.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    def run(self, function: Callable[..., Any], tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        """Yield the result of `function(**task)` of every task, each once, as they end.
+
+        raises : the EbbtideError that a task raised; ExecutionError, if a task's worker died again and again
+        """
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None: ...

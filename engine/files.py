@@ -1,0 +1,123 @@
+"""Files that survive a kill: written beside their place, synced, then renamed over it; hashed; locked by one writer at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.errors import StoreBusyError
+
+LOCK_NAME = "writer.lock"
+_HASH_CHUNK_BYTES = 1 << 20
+
+
+def write_bytes_atomic(path: str | Path, data: bytes) -> None:
+    """Replace a file so that a reader, or a restart after a kill, sees the old bytes or the new ones and nothing between.
+
+    Missing parent folders are made. Raises OSError where the disk refuses.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The process id keeps two writers from sharing one temporary file; the last rename wins.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_json_atomic(path: str | Path, obj: Any) -> None:
+    """`write_bytes_atomic` of readable JSON with sorted keys, so that equal objects give equal bytes; NaN raises ValueError."""
+    text = json.dumps(obj, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    write_bytes_atomic(path, text.encode() + b"\n")
+
+
+def move_into_place(temporary: Path, path: Path) -> None:
+    """Sync a finished temporary file and rename it over `path`; the caller syncs the folder once for many files."""
+    with temporary.open("rb") as stream:
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+
+
+def sync_folder(folder: str | Path) -> None:
+    """Make renames inside a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_bytes(data: bytes | memoryview) -> str:
+    """The hash as `sha256:` and 64 hex digits."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: str | Path) -> str:
+    """The same of a file's bytes, read in pieces."""
+    return sha256_files(path)
+
+
+def sha256_files(*paths: str | Path) -> str:
+    """The same of the bytes of several files behind one another."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with Path(path).open("rb") as stream:
+            while chunk := stream.read(_HASH_CHUNK_BYTES):
+                digest.update(chunk)
+    return "sha256:" + digest.hexdigest()
+
+
+@contextmanager
+def writer_lock(folder: str | Path) -> Iterator[None]:
+    """Hold the one writer's lock of a folder; the kernel lets go of it when the process ends, however it ends.
+
+    Missing folders are made. The holder may remove the folder, lock and all.
+    raises : StoreBusyError at once, naming the process that holds it
+    """
+    folder = Path(folder)
+    descriptor = _lock(folder)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)  # also releases the lock
+
+
+def _lock(folder: Path) -> int:
+    """A descriptor of the lock file, locked."""
+    path = folder / LOCK_NAME
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _names_open_file(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
+            os.close(descriptor)
+            raise StoreBusyError(
+                f"{folder} is being written by process {holder}; wait until it ends, then run this again"
+            ) from None
+        os.close(descriptor)  # the holder before us removed the file between our opening and our locking it
+
+
+def _names_open_file(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,135 @@
+"""The history: all events of all customers, bucket by bucket, as memory-mapped partitions."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from engine.activity import DailyActivity, measure_activity
+from engine.errors import AsOfError, InvalidArgumentError, UnknownCustomerError
+from engine.hashing import bucket_of
+from engine.instants import DAY_US, format_instant, next_midnight
+from engine.manifest import Manifest, PartRecord, read_manifest
+from engine.partition import Partition
+from engine.parts import empty_partition, find_part_problems, integrity_error, read_partition
+
+HISTORY_FOLDER = "history"
+_NUM_KEPT_OPEN = 64  # partitions; each holds two file descriptors, and 1,024 is a usual limit
+
+
+class History:
+    """One committed state of the history; a later ingest does not change what an open one sees.
+
+        history = History.open("store")
+        partition, row = history.find("17850")
+        for partition in history.partitions(): ...
+
+    store         : the folder that holds `history/`
+    manifest_hash : "sha256:…" of the manifest's bytes; names the state
+    """
+
+    def __init__(self, store: Path, manifest: Manifest, manifest_hash: str) -> None:
+        self.store = store
+        self.manifest = manifest
+        self.manifest_hash = manifest_hash
+        self._parts: dict[int, PartRecord] = {part.bucket: part for part in manifest.parts}
+        self._kept_open: OrderedDict[int, Partition] = OrderedDict()
+        self._lock = threading.Lock()
+        self._activity: DailyActivity | None = None
+
+    @classmethod
+    def open(cls, store: str | Path) -> History:
+        """The state that the manifest names now.
+
+        raises : NoHistoryError; IntegrityError where the manifest is damaged or a part is missing or cut short
+        """
+        store = Path(store)
+        folder = store / HISTORY_FOLDER
+        manifest, manifest_hash = read_manifest(folder)
+        for part in manifest.parts:
+            for problem in find_part_problems(folder, part, is_thorough=False):
+                raise integrity_error(problem)
+        return cls(store, manifest, manifest_hash)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker maps the files itself; the state stays the one that was opened here.
+        return History, (self.store, self.manifest, self.manifest_hash)
+
+    @property
+    def num_buckets(self) -> int:
+        return self.manifest.num_buckets
+
+    def bucket_of(self, customer_id: str) -> int:
+        """The bucket in which a customer lives, known or not."""
+        return int(bucket_of(pa.array([customer_id], pa.string()), self.num_buckets)[0])
+
+    def partition(self, bucket: int) -> Partition:
+        """The events of a bucket; an empty partition where no customer falls into it.
+
+        raises : InvalidArgumentError for a bucket that there is not; IntegrityError
+        """
+        if not 0 <= bucket < self.num_buckets:
+            raise InvalidArgumentError("bucket", f"found {bucket}, expected 0 to {self.num_buckets - 1}")
+        with self._lock:
+            partition = self._kept_open.get(bucket)
+            if partition is None:
+                part = self._parts.get(bucket)
+                partition = empty_partition() if part is None else read_partition(self.store / HISTORY_FOLDER, part)
+                self._kept_open[bucket] = partition
+            self._kept_open.move_to_end(bucket)
+            if len(self._kept_open) > _NUM_KEPT_OPEN:
+                self._kept_open.popitem(last=False)
+        return partition
+
+    def partitions(self) -> Iterator[Partition]:
+        """All partitions in the order of the buckets."""
+        return (self.partition(bucket) for bucket in range(self.num_buckets))
+
+    def find(self, customer_id: str) -> tuple[Partition, int]:
+        """The partition of a customer and the customer's row in it.
+
+        raises : UnknownCustomerError
+        """
+        partition = self.partition(self.bucket_of(customer_id))
+        row = partition.find(customer_id)
+        if row is None:
+            raise UnknownCustomerError(customer_id)
+        return partition, row
+
+    def activity(self) -> DailyActivity:
+        """Orders of the whole chain per day, counted once per object."""
+        if self._activity is None:
+            self._activity = measure_activity(self.partitions())
+        return self._activity
+
+    def check_as_of(self, as_of_us: int, *, horizon_days: int = 0) -> None:
+        """Refuse an instant before which nothing is known, or after which the horizon is not known to its end.
+
+        Possible: first event < as_of and as_of + horizon <= the midnight (UTC) after the last event.
+        raises : AsOfError with the first and the last possible date; InvalidArgumentError for a horizon below 0
+        """
+        if horizon_days < 0:
+            raise InvalidArgumentError("horizon_days", f"found {horizon_days}, expected 0 or more")
+        first_us, last_us = self.manifest.first_event_us, self.manifest.last_event_us
+        end_us = next_midnight(last_us)
+        if first_us < as_of_us <= end_us - horizon_days * DAY_US:
+            return
+        first_date, last_date = next_midnight(first_us), end_us - horizon_days * DAY_US
+        known = f"the history goes from {format_instant(first_us)} to {format_instant(last_us)}"
+        horizon = f" with a horizon of {horizon_days} days" if horizon_days else ""
+        if first_date > last_date:
+            most_days = (end_us - first_date) // DAY_US
+            possible = f"expected a horizon of at most {most_days} days"
+        else:
+            possible = f"expected a date from {format_instant(first_date)} to {format_instant(last_date)}"
+        raise AsOfError(f"as-of {format_instant(as_of_us)}{horizon} is not possible: {known}; {possible}")
+
+    def verify(self) -> list[str]:
+        """Hash every byte of every part; a line for each problem, none if all is well."""
+        folder = self.store / HISTORY_FOLDER
+        return [problem for part in self.manifest.parts for problem in find_part_problems(folder, part, is_thorough=True)]

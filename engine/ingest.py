@@ -1,0 +1,284 @@
+"""Ingest: source files into the history, all of it or nothing.
+
+    check every header -> read lines, spill them by bucket -> per bucket: lines to orders, merge, one new part -> manifest
+
+Until the manifest is replaced nothing is visible; what a killed ingest left behind is swept by the next one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.errors import InvalidArgumentError, NoHistoryError, SourceError
+from engine.events import concatenate
+from engine.files import sha256_file
+from engine.history import HISTORY_FOLDER
+from engine.ingest_report import FileReport, FileStatus, IngestProgress, IngestReport, Stage
+from engine.instant_text import compile_format
+from engine.intake import Intake, read_source
+from engine.lines import AMOUNT_DIGITS, Reason
+from engine.manifest import Manifest, PartRecord, SourceRecord, read_manifest, write_manifest
+from engine.merge import MergeCounts, merge_events
+from engine.orders import aggregate_lines
+from engine.parts import read_events, write_part
+from engine.quarantine import Quarantine
+from engine.schema import SOURCE_FIELD_NAMES
+from engine.sources import Source, check_fields, find_files, open_source
+from engine.spill import Spill
+from engine.staging import collect_garbage, writing
+
+__all__ = ["FileReport", "FileStatus", "IngestProgress", "IngestReport", "Stage", "choose_num_buckets", "ingest"]
+
+MAX_BUCKETS = 4096
+_MIN_CHOSEN_BUCKETS = 8
+_ROWS_PER_BUCKET = 150_000
+
+Progress = Callable[[IngestProgress], None]
+
+
+def ingest(
+    store: str | Path,
+    files: Sequence[str | Path],
+    *,
+    columns: Mapping[str, str] | None = None,
+    timestamp_format: str | None = None,
+    num_buckets: int | None = None,
+    progress: Progress | None = None,
+) -> IngestReport:
+    """Take files into the history of a store.
+
+    files            : Parquet, CSV or Arrow; a folder stands for all below it
+    columns          : field -> column; fields not named are found by their own name
+    timestamp_format : as of strptime, for text that is not ISO 8601
+    num_buckets      : 1 to 4096, for a new store only; without it, chosen from the number of rows
+    raises           : SourceError (a file is refused whole), InvalidArgumentError, StoreBusyError, IntegrityError;
+                       the history is then as it was
+
+    Lines of one order in several files of one call add up. An order that arrives again in a later call replaces the
+    stored one. The same file under the same mapping changes nothing, unless rows of it were in the future then.
+    """
+    store = Path(store)
+    columns = columns or {}
+    report_progress = progress or _tell_nobody
+    check_fields(columns)
+    if timestamp_format is not None:
+        compile_format(timestamp_format)
+    if num_buckets is not None and not 1 <= num_buckets <= MAX_BUCKETS:
+        raise InvalidArgumentError("num_buckets", f"found {num_buckets}, expected 1 to {MAX_BUCKETS}")
+    if store.exists() and not store.is_dir():
+        raise InvalidArgumentError("store", f"{store} is a file, expected a folder")
+    sources = [open_source(path, columns, timestamp_format) for path in find_files(files)]
+    intended = [_intend(source) for source in sources]
+
+    history = store / HISTORY_FOLDER
+    with writing(history) as staging:
+        present = _present_manifest(history)
+        if present is not None and num_buckets not in (None, present.num_buckets):
+            raise InvalidArgumentError(
+                "num_buckets", f"found {num_buckets}, but {store} was made with {present.num_buckets} for good; leave it out"
+            )
+        statuses = _statuses(intended, present, timestamp_format)
+        fresh = [one for one, status in zip(intended, statuses, strict=True) if status == FileStatus.INGESTED]
+        if present is not None and not fresh:
+            return _report(store, intended, statuses, {}, present, MergeCounts(), 0)
+        if present is not None:
+            num_buckets = present.num_buckets
+        elif num_buckets is None:
+            num_buckets = choose_num_buckets(sum(one.source.header.estimated_rows for one in fresh))
+
+        spill = Spill(staging, num_buckets)
+        taken = _read_files(fresh, history, staging, timestamp_format, spill, report_progress)
+        parts, counts, rounding_units = _store_orders(history, staging, spill, present, report_progress)
+        manifest = _next_manifest(present, num_buckets, parts, taken, timestamp_format)
+        for one in taken.values():
+            one.quarantine.commit()
+        if manifest != present:
+            write_manifest(history, manifest)
+            collect_garbage(history, manifest, present)
+        return _report(store, intended, statuses, taken, manifest, counts, rounding_units)
+
+
+def choose_num_buckets(num_rows: int) -> int:
+    """A power of two from 8 to 4096 for about 150,000 source rows a bucket: small enough for memory, large enough for a file."""
+    wanted = max(num_rows - 1, 0) // _ROWS_PER_BUCKET
+    return min(max(1 << wanted.bit_length(), _MIN_CHOSEN_BUCKETS), MAX_BUCKETS)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Intended:
+    """A source to be read, and what tells that nobody changed it in between."""
+
+    source: Source
+    sha256: str
+    stamp: tuple[int, int]  # bytes, nanoseconds of the last change
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Taken:
+    """A source that was read to its end."""
+
+    intended: _Intended
+    intake: Intake
+    quarantine: Quarantine
+
+
+def _intend(source: Source) -> _Intended:
+    stamp = _stamp(source.path)
+    return _Intended(source=source, sha256=sha256_file(source.path), stamp=stamp)
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _tell_nobody(_: IngestProgress) -> None:
+    pass
+
+
+def _present_manifest(history: Path) -> Manifest | None:
+    try:
+        return read_manifest(history)[0]
+    except NoHistoryError:
+        return None
+
+
+def _statuses(intended: Sequence[_Intended], present: Manifest | None, timestamp_format: str | None) -> list[FileStatus]:
+    known = {
+        (record.sha256, tuple(sorted(record.mapping.items())), record.timestamp_format)
+        for record in (present.sources if present is not None else ())
+        if Reason.TIMESTAMP_FUTURE not in record.bad_rows
+    }
+    seen: set[str] = set()
+    statuses = []
+    for one in intended:
+        if (one.sha256, tuple(sorted(one.source.mapping.items())), timestamp_format) in known:
+            statuses.append(FileStatus.SKIPPED)
+        else:
+            statuses.append(FileStatus.REPEATED if one.sha256 in seen else FileStatus.INGESTED)
+            seen.add(one.sha256)
+    return statuses
+
+
+def _read_files(
+    fresh: Sequence[_Intended],
+    history: Path,
+    staging: Path,
+    timestamp_format: str | None,
+    spill: Spill,
+    progress: Progress,
+) -> dict[str, _Taken]:
+    """Phase one; sha256 -> what was taken."""
+    known_rows = [one.source.header.num_rows for one in fresh]
+    rows_total = None if None in known_rows else sum(num_rows or 0 for num_rows in known_rows)
+    rows_done = 0
+    now_us = time.time_ns() // 1000
+    taken = {}
+    for one in fresh:
+        path = one.source.path
+
+        def on_rows(num_rows: int, path: Path = path) -> None:
+            nonlocal rows_done
+            rows_done += num_rows
+            progress(IngestProgress(stage=Stage.READ, file=str(path), rows_done=rows_done, rows_total=rows_total))
+
+        quarantine = Quarantine(history, staging, source_name=path.name, sha256=one.sha256)
+        intake = read_source(
+            one.source, timestamp_format=timestamp_format, now_us=now_us, spill=spill, quarantine=quarantine, on_rows=on_rows
+        )
+        if _stamp(path) != one.stamp:
+            raise SourceError(str(path), "changed while it was being read; wait until it is complete, then run this again")
+        taken[one.sha256] = _Taken(intended=one, intake=intake, quarantine=quarantine)
+    spill.flush()
+    return taken
+
+
+def _store_orders(
+    history: Path, staging: Path, spill: Spill, present: Manifest | None, progress: Progress
+) -> tuple[tuple[PartRecord, ...], MergeCounts, int]:
+    """Phase two; (all parts, what the orders did, rounding in units)."""
+    parts = {part.bucket: part for part in (present.parts if present is not None else ())}
+    counts = MergeCounts()
+    rounding_units = rows_done = 0
+    rows_total = int(spill.num_lines.sum())
+    for bucket in spill.buckets():
+        pieces = [aggregate_lines(lines) for lines in spill.pieces(bucket)]
+        arriving = pieces[0].events
+        for piece in pieces[1:]:
+            arriving = concatenate(arriving, piece.events)
+        part = parts.get(bucket)
+        events, found = merge_events(None if part is None else read_events(history, part), arriving)
+        if part is None or found.num_new or found.num_replaced:
+            parts[bucket] = write_part(history, staging, bucket, events)
+        spill.remove(bucket)
+        counts += found
+        rounding_units += sum(piece.rounding_units for piece in pieces)
+        rows_done += int(spill.num_lines[bucket])
+        progress(IngestProgress(stage=Stage.STORE, file="", rows_done=rows_done, rows_total=rows_total))
+    return tuple(parts[bucket] for bucket in sorted(parts)), counts, rounding_units
+
+
+def _next_manifest(
+    present: Manifest | None,
+    num_buckets: int,
+    parts: tuple[PartRecord, ...],
+    taken: Mapping[str, _Taken],
+    timestamp_format: str | None,
+) -> Manifest:
+    records = {record.sha256: record for record in (present.sources if present is not None else ())}
+    for sha256, one in taken.items():
+        records[sha256] = SourceRecord(
+            sha256=sha256,
+            name=one.intended.source.path.name,
+            mapping=one.intended.source.mapping,
+            timestamp_format=timestamp_format,
+            num_rows=one.intake.num_rows,
+            bad_rows=one.intake.bad_rows,
+        )
+    has_integer_ids = (present is None or present.customer_id_type == "integer") and all(
+        one.intake.has_integer_ids for one in taken.values()
+    )
+    fields = set(present.fields if present is not None else ()).union(*(one.intended.source.mapping for one in taken.values()))
+    return Manifest(
+        num_buckets=num_buckets,
+        customer_id_type="integer" if has_integer_ids else "string",
+        fields=tuple(name for name in SOURCE_FIELD_NAMES if name in fields),
+        sources=tuple(records.values()),
+        parts=parts,
+    )
+
+
+def _report(
+    store: Path,
+    intended: Sequence[_Intended],
+    statuses: Sequence[FileStatus],
+    taken: Mapping[str, _Taken],
+    manifest: Manifest,
+    counts: MergeCounts,
+    rounding_units: int,
+) -> IngestReport:
+    records = {record.sha256: record for record in manifest.sources}
+    return IngestReport(
+        store=store,
+        files=tuple(
+            FileReport(
+                path=one.source.path,
+                sha256=one.sha256,
+                status=status,
+                mapping=one.source.mapping,
+                num_rows=records[one.sha256].num_rows,
+                bad_rows=records[one.sha256].bad_rows,
+                quarantine=taken[one.sha256].quarantine.path_if_written if one.sha256 in taken else None,
+            )
+            for one, status in zip(intended, statuses, strict=True)
+        ),
+        manifest=manifest,
+        num_orders_new=counts.num_new,
+        num_orders_replaced=counts.num_replaced,
+        num_orders_unchanged=counts.num_unchanged,
+        num_sub_cent=sum(one.intake.num_sub_cent for one in taken.values()),
+        rounding_major=rounding_units / 10**AMOUNT_DIGITS,
+    )

@@ -1,0 +1,184 @@
+"""The manifest: the one file that says which parts are the history; whoever replaces it commits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import IntegrityError, NoHistoryError
+from engine.files import sha256_bytes, write_bytes_atomic
+from engine.schema import SCHEMA_VERSION
+
+MANIFEST_NAME = "manifest.json"
+_WAY_OUT = "restore it from a backup, or ingest the sources again into a new store"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceRecord:
+    """A source file that went in.
+
+    name             : the file's own name, without its folder
+    mapping          : field -> column, as resolved, those included that were found by their own name
+    timestamp_format : as given, or None
+    bad_rows         : reason -> rows kept out
+    """
+
+    sha256: str
+    name: str
+    mapping: Mapping[str, str]
+    timestamp_format: str | None
+    num_rows: int
+    bad_rows: Mapping[str, int]
+
+    @property
+    def num_bad_rows(self) -> int:
+        return sum(self.bad_rows.values())
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartRecord:
+    """One part of a bucket: `<path>.customers.arrow` and `<path>.events.arrow` below the history folder.
+
+    sha256 : of the bytes of both files, customers first; the path ends in its first digits
+    """
+
+    bucket: int
+    path: str
+    sha256: str
+    customers_bytes: int
+    events_bytes: int
+    num_customers: int
+    num_events: int
+    num_orders: int
+    num_returns: int
+    amount_minor_total: int
+    first_event_us: int
+    last_event_us: int
+
+    @property
+    def files(self) -> tuple[tuple[str, int], tuple[str, int]]:
+        """(path below the history folder, bytes) of the customers and of the events."""
+        return (f"{self.path}.customers.arrow", self.customers_bytes), (f"{self.path}.events.arrow", self.events_bytes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """What the history is made of. Equal content gives equal bytes, so the hash of the bytes names the state.
+
+    customer_id_type : "integer" only while every source had integer ids, else "string"
+    fields           : the source fields ever seen, in the order of engine.schema.SOURCE_FIELDS
+    parts            : at most one per bucket, ascending; a list so that parts with later events can join
+    """
+
+    num_buckets: int
+    customer_id_type: str
+    fields: tuple[str, ...]
+    sources: tuple[SourceRecord, ...]
+    parts: tuple[PartRecord, ...]
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def num_customers(self) -> int:
+        return sum(part.num_customers for part in self.parts)
+
+    @property
+    def num_events(self) -> int:
+        return sum(part.num_events for part in self.parts)
+
+    @property
+    def num_orders(self) -> int:
+        """Purchases; returns are counted apart."""
+        return sum(part.num_orders for part in self.parts)
+
+    @property
+    def num_returns(self) -> int:
+        return sum(part.num_returns for part in self.parts)
+
+    @property
+    def amount_minor_total(self) -> int:
+        """Purchases and returns together, each with the sign that the source gave."""
+        return sum(part.amount_minor_total for part in self.parts)
+
+    @property
+    def first_event_us(self) -> int:
+        return min(part.first_event_us for part in self.parts)
+
+    @property
+    def last_event_us(self) -> int:
+        return max(part.last_event_us for part in self.parts)
+
+    @property
+    def num_bad_rows(self) -> int:
+        return sum(source.num_bad_rows for source in self.sources)
+
+    def to_json(self) -> dict[str, Any]:
+        """All fields, and the totals for whoever reads the file without ebbtide."""
+        totals = (
+            "num_customers",
+            "num_events",
+            "num_orders",
+            "num_returns",
+            "amount_minor_total",
+            "first_event_us",
+            "last_event_us",
+            "num_bad_rows",
+        )
+        sources = [dataclasses.asdict(source) | {"num_bad_rows": source.num_bad_rows} for source in self.sources]
+        return dataclasses.asdict(self) | {"sources": sources} | {name: getattr(self, name) for name in totals}
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Commit: from here on a reader sees these parts. The file ends in a checksum of what stands before it."""
+    body = manifest.to_json()
+    body["checksum"] = _checksum(body)
+    write_bytes_atomic(folder / MANIFEST_NAME, json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+
+
+def read_manifest(folder: Path) -> tuple[Manifest, str]:
+    """The manifest of a history folder and the "sha256:…" of its bytes.
+
+    raises : NoHistoryError where there is none; IntegrityError where it is damaged or of another schema version
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise NoHistoryError(
+            f"{folder.parent} holds no history (no {path}); run `ebbtide ingest --store {folder.parent}` first"
+        ) from None
+    try:
+        body = json.loads(data)
+        version = body["schema_version"]
+        if version != SCHEMA_VERSION:
+            raise IntegrityError(
+                f"{path} has schema version {version!r}, expected {SCHEMA_VERSION}: "
+                "it was written by another version of ebbtide; use that one, or ingest the sources again into a new store"
+            )
+        is_whole = body.pop("checksum") == _checksum(body)
+        manifest = _from_json(body)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise IntegrityError(f"{path} is damaged ({type(error).__name__}: {error}); {_WAY_OUT}") from error
+    if not is_whole:
+        raise IntegrityError(f"{path} is damaged (its checksum does not match what it says); {_WAY_OUT}")
+    return manifest, sha256_bytes(data)
+
+
+def _from_json(body: Mapping[str, Any]) -> Manifest:
+    source_fields = [field.name for field in dataclasses.fields(SourceRecord)]
+    part_fields = [field.name for field in dataclasses.fields(PartRecord)]
+    return Manifest(
+        schema_version=body["schema_version"],
+        num_buckets=body["num_buckets"],
+        customer_id_type=body["customer_id_type"],
+        fields=tuple(body["fields"]),
+        sources=tuple(SourceRecord(**{name: source[name] for name in source_fields}) for source in body["sources"]),
+        parts=tuple(PartRecord(**{name: part[name] for name in part_fields}) for part in body["parts"]),
+    )
+
+
+def _checksum(body: Mapping[str, Any]) -> str:
+    return sha256_bytes(json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode())

@@ -1,0 +1,163 @@
+"""Parts at rest: two uncompressed Arrow IPC files per bucket, named by their content, memory-mapped without a copy."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from engine.decimals import exact_sum
+from engine.errors import IntegrityError
+from engine.events import CODE_COLUMNS, BucketEvents
+from engine.files import move_into_place, sha256_files, sync_folder
+from engine.manifest import PartRecord
+from engine.partition import Partition
+from engine.schema import CUSTOMER_SCHEMA, EVENT_SCHEMA, EventKind
+
+_NAME_DIGITS = 24  # of the hash; 96 bits tell the few parts of a bucket apart
+_NAMES_KEY = b"ebbtide.names"
+
+
+def write_part(history: Path, staging: Path, bucket: int, events: BucketEvents) -> PartRecord:
+    """Write the sorted events of a bucket; equal events give equal bytes and so the same files.
+
+    history : the folder of the manifest; the files appear below it by rename, synced
+    staging : a folder on the same file system
+    """
+    first_event = np.searchsorted(events.customer, np.arange(len(events.customer_ids)))
+    customers = pa.record_batch([events.customer_ids, pa.array(first_event, pa.int64())], schema=CUSTOMER_SCHEMA)
+    names = {name: events.names[name].to_pylist() for name in CODE_COLUMNS}
+    schema = EVENT_SCHEMA.with_metadata({_NAMES_KEY: json.dumps(names, ensure_ascii=False, sort_keys=True).encode()})
+    rows = pa.record_batch([pa.array(events.columns[name]) for name in EVENT_SCHEMA.names], schema=schema)
+    customers_path, events_path = staging / "part.customers.arrow", staging / "part.events.arrow"
+    _write_batch(customers_path, customers)
+    _write_batch(events_path, rows)
+
+    sha256 = sha256_files(customers_path, events_path)
+    is_order = events.columns["kind"] == EventKind.PURCHASE
+    timestamp_us = _int64(events.columns["timestamp_us"])
+    record = PartRecord(
+        bucket=bucket,
+        path=f"bucket={bucket:04d}/{sha256.removeprefix('sha256:')[:_NAME_DIGITS]}",
+        sha256=sha256,
+        customers_bytes=customers_path.stat().st_size,
+        events_bytes=events_path.stat().st_size,
+        num_customers=len(events.customer_ids),
+        num_events=events.num_events,
+        num_orders=int(is_order.sum()),
+        num_returns=int((events.columns["kind"] == EventKind.RETURN).sum()),
+        amount_minor_total=exact_sum(_int64(events.columns["amount_minor"])),
+        first_event_us=int(timestamp_us.min()),
+        last_event_us=int(timestamp_us.max()),
+    )
+    folder = (history / record.path).parent
+    folder.mkdir(exist_ok=True)
+    for temporary, (path, _) in zip((customers_path, events_path), record.files, strict=True):
+        move_into_place(temporary, history / path)
+    sync_folder(folder)
+    return record
+
+
+def read_partition(history: Path, record: PartRecord) -> Partition:
+    """Memory-map a part; the event columns are views of the file.
+
+    raises : IntegrityError where a file is missing or is not such a part
+    """
+    customers, events = _map_part(history, record)
+    names = _names_of(events, history / record.files[1][0])
+    first_event = _view(customers, "first_event")
+    columns: dict[str, Any] = {name: _view(events, name) for name in EVENT_SCHEMA.names if name != "order_key"}
+    return Partition(
+        customer_ids=customers.column("customer_id"),
+        offsets=np.append(first_event, len(columns["timestamp_us"])),
+        store_names=names["store_code"],
+        channel_names=names["channel_code"],
+        **columns,
+    )
+
+
+def read_events(history: Path, record: PartRecord) -> BucketEvents:
+    """The same part for merging, with the keys of the orders."""
+    customers, events = _map_part(history, record)
+    names = _names_of(events, history / record.files[1][0])
+    num_events = np.diff(np.append(_view(customers, "first_event"), events.num_rows))
+    return BucketEvents(
+        customer_ids=customers.column("customer_id"),
+        customer=np.repeat(np.arange(customers.num_rows), num_events),
+        columns={name: _view(events, name) for name in EVENT_SCHEMA.names},
+        names={name: pa.array(names[name], pa.string()) for name in CODE_COLUMNS},
+    )
+
+
+def empty_partition() -> Partition:
+    """What a bucket is into which no customer falls."""
+    columns: dict[str, Any] = {
+        field.name: np.zeros(0, field.type.to_pandas_dtype()) for field in EVENT_SCHEMA if field.name != "order_key"
+    }
+    return Partition(
+        customer_ids=pa.array([], pa.string()), offsets=np.zeros(1, np.int64), store_names=(), channel_names=(), **columns
+    )
+
+
+def find_part_problems(history: Path, record: PartRecord, *, is_thorough: bool) -> list[str]:
+    """What is wrong with the files of a part, a line each: presence and size, and if thorough every byte."""
+    problems = []
+    for name, expected_bytes in record.files:
+        path = history / name
+        if not path.is_file():
+            problems.append(f"{path} is missing")
+        elif path.stat().st_size != expected_bytes:
+            problems.append(f"{path} has {path.stat().st_size:,} bytes, expected {expected_bytes:,}")
+    if not problems and is_thorough:
+        found = sha256_files(*(history / name for name, _ in record.files))
+        if found != record.sha256:
+            problems.append(f"{history / record.path}.*.arrow hash to {found}, expected {record.sha256}")
+    return problems
+
+
+def integrity_error(problem: str) -> IntegrityError:
+    """The error for a damaged part: what was found, and the way out."""
+    return IntegrityError(f"{problem}; restore the file from a backup, or ingest the sources again into a new store")
+
+
+def _write_batch(path: Path, batch: pa.RecordBatch) -> None:
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def _map_part(history: Path, record: PartRecord) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    batches = []
+    wanted = ((CUSTOMER_SCHEMA, record.num_customers), (EVENT_SCHEMA, record.num_events))
+    for (name, _), (schema, num_rows) in zip(record.files, wanted, strict=True):
+        path = history / name
+        try:
+            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            if not reader.schema.equals(schema) or reader.num_record_batches != 1:
+                raise integrity_error(f"{path} is no part of a history: found {reader.schema.names}, expected {schema.names}")
+            batch = reader.get_batch(0)
+        except (OSError, pa.ArrowException) as error:
+            raise integrity_error(f"{path} cannot be read ({error})") from error
+        if batch.num_rows != num_rows:
+            raise integrity_error(f"{path} has {batch.num_rows:,} rows, expected {num_rows:,}")
+        batches.append(batch)
+    return batches[0], batches[1]
+
+
+def _names_of(events: pa.RecordBatch, path: Path) -> dict[str, list[str]]:
+    try:
+        names = json.loads(events.schema.metadata[_NAMES_KEY])
+        return {name: list(names[name]) for name in CODE_COLUMNS}
+    except (KeyError, TypeError, ValueError) as error:
+        raise integrity_error(f"{path} lacks the names of its stores and channels") from error
+
+
+def _view(batch: pa.RecordBatch, name: str) -> Any:
+    return batch.column(name).to_numpy(zero_copy_only=True)
+
+
+def _int64(values: NDArray[np.generic]) -> NDArray[np.int64]:
+    return values.astype(np.int64, copy=False)

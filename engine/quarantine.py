@@ -1,0 +1,77 @@
+"""Quarantine: bad rows beside the history, with their row number, the reason and what the source said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+from numpy.typing import NDArray
+
+from engine.files import move_into_place, sync_folder
+from engine.lines import REASONS
+
+QUARANTINE_FOLDER = "quarantine"
+_SHORT_HASH_DIGITS = 8
+
+
+class Quarantine:
+    """The bad rows of one source file, written aside first and put in place at the commit.
+
+    The file is CSV: `row` (1 is the first row of data), `reason`, then the mapped columns as the source names them.
+    """
+
+    def __init__(self, history: Path, staging: Path, *, source_name: str, sha256: str) -> None:
+        stem = source_name.split(".", 1)[0]
+        short_hash = sha256.removeprefix("sha256:")[:_SHORT_HASH_DIGITS]
+        self.path = history / QUARANTINE_FOLDER / f"{stem}-{short_hash}.csv"
+        self._temporary = staging / self.path.name
+        self._sink: pa.OSFile | None = None
+        self._writer: pacsv.CSVWriter | None = None
+
+    def add(self, columns: Mapping[str, pa.Array], reason: NDArray[np.int8], first_row: int) -> None:
+        """Write the rows with a reason.
+
+        columns   : source column name -> values of a batch
+        reason    : int8[num_rows]   index into engine.lines.REASONS, -1 for a good row
+        first_row : number of the batch's first row in the source, counted from 1
+        """
+        bad = np.flatnonzero(reason >= 0)
+        if len(bad) == 0:
+            return
+        rows = pa.array(bad)
+        texts = [_as_text(column.take(rows)) for column in columns.values()]
+        reasons = pa.array([why.value for why in REASONS]).take(pa.array(reason[bad]))
+        table = pa.table([pa.array(bad + first_row), reasons, *texts], names=["row", "reason", *columns])
+        if self._writer is None:
+            self._sink = pa.OSFile(str(self._temporary), "wb")
+            self._writer = pacsv.CSVWriter(self._sink, table.schema)
+        self._writer.write_table(table)
+
+    def close(self) -> None:
+        """End writing; harmless if nothing was written."""
+        if self._writer is not None and self._sink is not None:
+            self._writer.close()
+            self._sink.close()
+
+    @property
+    def path_if_written(self) -> Path | None:
+        """Where the rows are after the commit; None where the source has no bad row."""
+        return None if self._writer is None else self.path
+
+    def commit(self) -> None:
+        """Put the file in place; a file of an earlier reading of the same source, under another mapping, gives way."""
+        if self._writer is None:
+            self.path.unlink(missing_ok=True)
+            return
+        self.path.parent.mkdir(exist_ok=True)
+        move_into_place(self._temporary, self.path)
+        sync_folder(self.path.parent)
+
+
+def _as_text(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return column.cast(pa.string())

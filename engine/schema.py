@@ -1,0 +1,74 @@
+"""The shape of an event at rest, and of a row in a source file: the one place that names the columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+
+class EventKind(IntEnum):
+    """What a customer did. The numbers are stored: never renumber."""
+
+    PURCHASE = 1
+    RETURN = 2
+    VISIT = 3
+    LOGIN = 4
+    FEEDBACK = 5
+    COMPLAINT = 6
+    CONTACT = 7
+
+
+# Fixed width throughout, so that a memory-mapped column is a NumPy view. Codes index the part's own sorted
+# dictionaries, kept in the schema metadata of the part; -1 is "not known".
+EVENT_SCHEMA = pa.schema(
+    [
+        pa.field("timestamp_us", pa.int64(), nullable=False),  # UTC, ascending within a customer
+        pa.field("kind", pa.uint8(), nullable=False),  # EventKind
+        pa.field("order_key", pa.uint64(), nullable=False),  # xxHash64 of order_id, or of the timestamp where there is none
+        pa.field("amount_minor", pa.int64(), nullable=False),  # signed as in the source
+        pa.field("discount_minor", pa.int64(), nullable=False),  # as in the source; 0 where there is none
+        pa.field("quantity_milli", pa.int64(), nullable=False),  # thousandths; 1000 per line where there is none
+        pa.field("num_lines", pa.int32(), nullable=False),
+        pa.field("num_products", pa.int32(), nullable=False),  # distinct; 0 where the source has no product_id
+        pa.field("num_categories", pa.int32(), nullable=False),  # distinct; 0 where the source has no category
+        pa.field("store_code", pa.int32(), nullable=False),
+        pa.field("channel_code", pa.int32(), nullable=False),
+    ]
+)
+
+# One row per customer, ascending by id; customer i owns events [first_event, first_event of the next one).
+CUSTOMER_SCHEMA = pa.schema(
+    [
+        pa.field("customer_id", pa.string(), nullable=False),
+        pa.field("first_event", pa.int64(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceField:
+    """A field that a source file may bring."""
+
+    name: str
+    required: bool
+    description: str
+
+
+SOURCE_FIELDS: tuple[SourceField, ...] = (
+    SourceField(name="customer_id", required=True, description="who bought: text or integer"),
+    SourceField(name="timestamp", required=True, description="when: timestamp, date or ISO 8601 text; UTC unless zoned"),
+    SourceField(name="amount", required=False, description="money of the line in major units (12.34); else each line is 1"),
+    SourceField(name="order_id", required=False, description="which order; else one order per customer and timestamp"),
+    SourceField(name="quantity", required=False, description="pieces of the line; else 1"),
+    SourceField(name="discount", required=False, description="money taken off the line, in major units"),
+    SourceField(name="store_id", required=False, description="where: text or integer"),
+    SourceField(name="channel", required=False, description="through what: store, web, app, …"),
+    SourceField(name="product_id", required=False, description="what: text or integer"),
+    SourceField(name="category", required=False, description="kind of product: text or integer"),
+    SourceField(name="is_return", required=False, description="true if goods came back; else orders below zero are returns"),
+)
+SOURCE_FIELD_NAMES: tuple[str, ...] = tuple(field.name for field in SOURCE_FIELDS)

@@ -1,0 +1,27 @@
+"""Arrays in, arrays out: the loops that everything else is made of, one implementation per backend behind one signature."""
+
+from kernels.operations import (
+    GAP_COLUMNS,
+    gap_statistics,
+    gather_sequences,
+    hash_strings,
+    locate_instants,
+    next_selected,
+    window_counts,
+    window_sums,
+)
+from kernels.registry import Backend, backend_names, resolve
+
+__all__ = [
+    "GAP_COLUMNS",
+    "Backend",
+    "backend_names",
+    "gap_statistics",
+    "gather_sequences",
+    "hash_strings",
+    "locate_instants",
+    "next_selected",
+    "resolve",
+    "window_counts",
+    "window_sums",
+]

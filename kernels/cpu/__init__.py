@@ -1,0 +1,19 @@
+"""Numba on the CPU. Compiled once per machine and cached on disk beside the source (or where NUMBA_CACHE_DIR says)."""
+
+from kernels.cpu.gap_statistics import gap_statistics
+from kernels.cpu.gather_sequences import gather_sequences
+from kernels.cpu.hash_strings import hash_strings
+from kernels.cpu.locate_instants import locate_instants
+from kernels.cpu.next_selected import next_selected
+from kernels.cpu.window_counts import window_counts
+from kernels.cpu.window_sums import window_sums
+
+__all__ = [
+    "gap_statistics",
+    "gather_sequences",
+    "hash_strings",
+    "locate_instants",
+    "next_selected",
+    "window_counts",
+    "window_sums",
+]

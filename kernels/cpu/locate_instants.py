@@ -1,0 +1,46 @@
+"""Binary search of each query's instant in its customer's events."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from kernels.cpu.chunks import run_chunks
+from kernels.cpu.compilation import INDEX, INT64S, compile_loop, output
+
+
+def locate_instants(
+    timestamp_us: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    customer_index: NDArray[np.int64],
+    as_of_us: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """See kernels.operations.locate_instants."""
+    located = np.empty(len(customer_index), np.int64)
+    run_chunks(
+        lambda first, stop: _fill(timestamp_us, offsets, customer_index, as_of_us, first, stop, located), len(customer_index)
+    )
+    return located
+
+
+@compile_loop((INT64S, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.int64, 1)))
+def _fill(
+    timestamp_us: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    customer_index: NDArray[np.int64],
+    as_of_us: NDArray[np.int64],
+    first: int,
+    stop: int,
+    located: NDArray[np.int64],
+) -> None:
+    for query in range(first, stop):
+        low = offsets[customer_index[query]]
+        high = offsets[customer_index[query] + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if timestamp_us[middle] < as_of_us[query]:
+                low = middle + 1
+            else:
+                high = middle
+        located[query] = low

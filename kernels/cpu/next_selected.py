@@ -1,0 +1,40 @@
+"""Walk forward from each query's first row to the first one that is selected."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from kernels.cpu.chunks import run_chunks
+from kernels.cpu.compilation import BOOLS, INDEX, INT64S, compile_loop, output
+
+
+def next_selected(
+    timestamp_us: NDArray[np.int64],
+    selected: NDArray[np.bool_],
+    begin: NDArray[np.int64],
+    stop: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """See kernels.operations.next_selected."""
+    found_us = np.empty(len(begin), np.int64)
+    run_chunks(lambda first, last: _fill(timestamp_us, selected, begin, stop, first, last, found_us), len(begin))
+    return found_us
+
+
+@compile_loop((INT64S, BOOLS, INT64S, INT64S, INDEX, INDEX, output(types.int64, 1)))
+def _fill(
+    timestamp_us: NDArray[np.int64],
+    selected: NDArray[np.bool_],
+    begin: NDArray[np.int64],
+    stop: NDArray[np.int64],
+    first: int,
+    last: int,
+    found_us: NDArray[np.int64],
+) -> None:
+    for query in range(first, last):
+        found_us[query] = -1
+        for row in range(begin[query], stop[query]):
+            if selected[row]:
+                found_us[query] = timestamp_us[row]
+                break

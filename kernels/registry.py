@@ -1,0 +1,101 @@
+"""Which code runs an operation: a backend is a package with one function per operation, resolved once per name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+Number = TypeVar("Number", np.int64, np.float64)
+
+
+class Backend(Protocol):
+    """The table of operations. Arguments have passed kernels.operations: right dtype, contiguous, rows inside the events.
+
+    window_us is int64[num_windows], ascending. All other names and shapes are those of the public functions.
+    """
+
+    def locate_instants(
+        self,
+        timestamp_us: NDArray[np.int64],
+        offsets: NDArray[np.int64],
+        customer_index: NDArray[np.int64],
+        as_of_us: NDArray[np.int64],
+    ) -> NDArray[np.int64]: ...
+
+    def next_selected(
+        self,
+        timestamp_us: NDArray[np.int64],
+        selected: NDArray[np.bool_],
+        begin: NDArray[np.int64],
+        stop: NDArray[np.int64],
+    ) -> NDArray[np.int64]: ...
+
+    def window_counts(
+        self,
+        timestamp_us: NDArray[np.int64],
+        selected: NDArray[np.bool_],
+        begin: NDArray[np.int64],
+        end: NDArray[np.int64],
+        as_of_us: NDArray[np.int64],
+        window_us: NDArray[np.int64],
+    ) -> NDArray[np.int32]: ...
+
+    def window_sums(
+        self,
+        timestamp_us: NDArray[np.int64],
+        values: NDArray[Number],
+        selected: NDArray[np.bool_],
+        begin: NDArray[np.int64],
+        end: NDArray[np.int64],
+        as_of_us: NDArray[np.int64],
+        window_us: NDArray[np.int64],
+    ) -> NDArray[Number]: ...
+
+    def gap_statistics(
+        self,
+        timestamp_us: NDArray[np.int64],
+        selected: NDArray[np.bool_],
+        begin: NDArray[np.int64],
+        end: NDArray[np.int64],
+        as_of_us: NDArray[np.int64],
+    ) -> NDArray[np.float64]: ...
+
+    def gather_sequences(
+        self,
+        values: NDArray[np.float32],
+        begin: NDArray[np.int64],
+        end: NDArray[np.int64],
+        max_length: int,
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]: ...
+
+    def hash_strings(self, data: NDArray[np.uint8], string_offsets: NDArray[np.int64]) -> NDArray[np.uint64]: ...
+
+
+def backend_names() -> tuple[str, ...]:
+    """The names that `backend=` takes."""
+    return tuple(_LOADERS)
+
+
+@cache
+def resolve(backend: str) -> Backend:
+    """The operations of a backend; its package is imported the first time only.
+
+    raises : ValueError for an unknown name, listing the known ones
+    """
+    if backend not in _LOADERS:
+        raise ValueError(f"backend: found {backend!r}, expected one of {', '.join(map(repr, _LOADERS))}")
+    return _LOADERS[backend]()
+
+
+def _load_cpu() -> Backend:
+    from kernels import cpu
+
+    return cpu
+
+
+# Loaded on first use, so that nobody waits for a compiler or a driver that they do not call.
+_LOADERS: dict[str, Callable[[], Backend]] = {"cpu": _load_cpu}

@@ -1,0 +1,66 @@
+"""What an answer says, as plain values: the server fills them, the wire carries them, the client hands them out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from serving.risk import Grade, Tier
+
+
+class IneligibleReason(IntEnum):
+    """Why a known customer has no score; the numbers are those of the wire."""
+
+    NO_RECENT_PURCHASE = 1
+    NO_PURCHASE_BEFORE_AS_OF = 2
+    NOT_YET_RESCORED = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScoreContext:
+    """What an answer was computed from."""
+
+    model_version: str
+    model_hash: str
+    snapshot_id: str
+    as_of_us: int  # UTC microseconds; only events strictly before it were seen
+    horizon_days: int  # of every churn probability in the answer
+    active_within_days: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CustomerScore:
+    """One customer's score."""
+
+    customer_id: str
+    churn_probability: float  # of no purchase in [as_of, as_of + horizon_days)
+    risk_score: float  # 0 to 100, at the bundle's own horizon
+    grade: Grade
+    tier: Tier
+    last_purchase_us: int  # UTC microseconds
+    num_orders: int
+    store_id: str  # where the last purchase was made; "" where not known
+    expected_days_to_purchase: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CustomerAnswer:
+    """The answer about one customer: a score, or the reason why there is none."""
+
+    customer: CustomerScore | None
+    ineligible_reason: IneligibleReason | None
+    context: ScoreContext
+
+    @property
+    def eligible(self) -> bool:
+        return self.customer is not None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AtRiskPage:
+    """One page of the customers most at risk."""
+
+    customers: tuple[CustomerScore, ...]
+    next_page_token: str  # "" on the last page
+    total_size: int  # customers on all pages together
+    context: ScoreContext

@@ -1,0 +1,58 @@
+"""The `ebbtide` command: one file per verb, nothing heavy imported before a verb needs it."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections.abc import Sequence
+
+import click
+
+from engine.errors import EbbtideError, InvalidInputError
+from serving.cli.commands import cli
+
+__all__ = ["cli", "main"]
+
+_EXIT_FAILED = 1
+_EXIT_MISUSED = 2
+_EXIT_INTERRUPTED = 130
+
+# What the machine may refuse through no fault of the code; anything else is a defect and keeps its traceback.
+_MACHINE_ERRORS = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status and writes one line on standard error where it is not 0."""
+    try:
+        status = cli.main(args=arguments, prog_name="ebbtide", standalone_mode=False)
+    except click.ClickException as error:
+        hint = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
+        return _fail(error.format_message() + hint, error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", _EXIT_INTERRUPTED)
+    except InvalidInputError as error:
+        return _fail(str(error), _EXIT_MISUSED)
+    except EbbtideError as error:
+        return _fail(str(error), _EXIT_FAILED)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has gone, as `| head` does
+        return _EXIT_FAILED
+    except OSError as error:
+        if error.errno not in _MACHINE_ERRORS:
+            raise
+        return _fail(f"{error.filename or 'the store'}: {error.strerror}", _EXIT_FAILED)
+    return status if isinstance(status, int) else 0
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"ebbtide: {' '.join(message.split())}", file=sys.stderr)
+    return status

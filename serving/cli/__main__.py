@@ -1,0 +1,7 @@
+"""`python -m serving.cli`, for where the `ebbtide` script is not installed."""
+
+import sys
+
+from serving.cli import main
+
+sys.exit(main())

@@ -1,0 +1,158 @@
+"""`ebbtide score` and `ebbtide at-risk`: questions to a running server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.instants import DAY_US, format_instant
+from serving.cli.output import console, json_option, print_json, table
+
+if TYPE_CHECKING:
+    from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, ScoreContext
+
+target_option = click.option(
+    "--target", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT", help="Where `ebbtide serve` listens."
+)
+timeout_option = click.option(
+    "--timeout-s", type=click.FloatRange(0.001), default=10.0, show_default=True, help="Limit of one call."
+)
+
+_TIER_STYLES = {"RED": "bold red", "YELLOW": "yellow", "BLUE": "blue"}
+_REASONS = {
+    "NO_RECENT_PURCHASE": "no purchase in the last {active_within_days} days: already lost",
+    "NO_PURCHASE_BEFORE_AS_OF": "no purchase before {as_of}",
+    "NOT_YET_RESCORED": "came after the snapshot was made: the next rescoring has them",
+}
+
+
+@click.command()
+@target_option
+@click.argument("customer_ids", nargs=-1, required=True, metavar="CUSTOMER_ID ...")
+@click.option("--horizon-days", type=click.IntRange(min=1), help="Days ahead; by default those that the model was trained for.")
+@timeout_option
+@json_option
+def score(target: str, customer_ids: tuple[str, ...], horizon_days: int | None, timeout_s: float, as_json: bool) -> None:
+    """How likely customers are to stop buying."""
+    from serving.client import EbbtideClient
+
+    with EbbtideClient(target, timeout_s=timeout_s) as client:
+        answers = [client.score(customer_id, horizon_days=horizon_days) for customer_id in customer_ids]
+    if as_json:
+        print_json(
+            {
+                "context": describe_context(answers[0].context),
+                "customers": [describe_answer(*pair) for pair in zip(customer_ids, answers, strict=True)],
+            }
+        )
+        return
+    print_answers(customer_ids, answers)
+
+
+@click.command("at-risk")
+@target_option
+@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many customers.")
+@click.option("--store-id", help="Only customers who last bought at this store.")
+@timeout_option
+@json_option
+def at_risk(target: str, limit: int, store_id: str | None, timeout_s: float, as_json: bool) -> None:
+    """The customers most likely to stop buying, the worst first."""
+    from serving.client import EbbtideClient
+
+    with EbbtideClient(target, timeout_s=timeout_s) as client:
+        page = client.at_risk_page(store_id, page_size=limit)
+    if as_json:
+        print_json(
+            {
+                "context": describe_context(page.context),
+                "total_size": page.total_size,
+                "customers": [describe_customer(customer) for customer in page.customers],
+            }
+        )
+        return
+    print_at_risk(page)
+
+
+def describe_context(context: ScoreContext) -> dict[str, Any]:
+    """What an answer was computed from, for --json."""
+    fields = asdict(context)
+    return {"as_of": format_instant(fields.pop("as_of_us"))} | fields
+
+
+def describe_customer(customer: CustomerScore) -> dict[str, Any]:
+    """One score, for --json."""
+    fields = {name: value.name if isinstance(value, Enum) else value for name, value in asdict(customer).items()}
+    return fields | {"last_purchase": format_instant(customer.last_purchase_us)}
+
+
+def describe_answer(customer_id: str, answer: CustomerAnswer) -> dict[str, Any]:
+    """One answer, for --json: the score, or why there is none."""
+    if answer.customer is not None:
+        return {"eligible": True} | describe_customer(answer.customer)
+    reason = answer.ineligible_reason.name if answer.ineligible_reason else None
+    return {"eligible": False, "customer_id": customer_id, "ineligible_reason": reason}
+
+
+def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]) -> None:
+    """Scores for a person, one paragraph each."""
+    out = console()
+    for customer_id, answer in zip(customer_ids, answers, strict=True):
+        context, customer = answer.context, answer.customer
+        if customer is None:
+            reason = _REASONS[answer.ineligible_reason.name] if answer.ineligible_reason else "no score"
+            values = {"active_within_days": context.active_within_days, "as_of": format_instant(context.as_of_us)}
+            out.print(f"Customer [bold]{customer_id}[/]: no score, {reason.format(**values)}")
+            continue
+        style = _TIER_STYLES[customer.tier.name]
+        out.print(
+            f"Customer [bold]{customer_id}[/]: [{style}]{customer.grade.name}[/], "
+            f"{_percent(customer.churn_probability)} likely not to buy within {context.horizon_days} days"
+        )
+        where = f" at store {customer.store_id}" if customer.store_id else ""
+        out.print(
+            f"    last bought {_days_ago(customer, context)}{where}; {customer.num_orders:,} orders so far; "
+            f"next purchase expected in {customer.expected_days_to_purchase:.0f} days",
+        )
+    _print_context(answers[0].context)
+
+
+def print_at_risk(page: AtRiskPage) -> None:
+    """The list for a person."""
+    rows = [
+        (
+            str(rank),
+            customer.customer_id,
+            f"[{_TIER_STYLES[customer.tier.name]}]{customer.grade.name}[/]",
+            _percent(customer.churn_probability),
+            _days_ago(customer, page.context),
+            f"{customer.num_orders:,}",
+            customer.store_id or "-",
+        )
+        for rank, customer in enumerate(page.customers, start=1)
+    ]
+    columns = ("", ("customer", "left"), ("grade", "left"), "risk", "last bought", "orders", "store")
+    out = console()
+    out.print(table(columns, rows))
+    out.print(
+        f"{len(page.customers):,} of {page.total_size:,} customers; risk: no purchase within {page.context.horizon_days} days."
+    )
+    _print_context(page.context)
+
+
+def _print_context(context: ScoreContext) -> None:
+    console().print(
+        f"[dim]As of {format_instant(context.as_of_us)}, model {context.model_version}, snapshot {context.snapshot_id}[/]"
+    )
+
+
+def _percent(probability: float) -> str:
+    return f"{100 * probability:.1f} %"
+
+
+def _days_ago(customer: CustomerScore, context: ScoreContext) -> str:
+    days = (context.as_of_us - customer.last_purchase_us) // DAY_US
+    return "today" if days == 0 else "yesterday" if days == 1 else f"{days} days ago"

@@ -1,0 +1,51 @@
+"""The list of verbs, in the order of the work."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from serving.cli.ask import at_risk, score
+from serving.cli.demo import demo
+from serving.cli.ingest import ingest
+from serving.cli.rescore import rescore
+from serving.cli.serve import serve
+from serving.cli.status import status
+from serving.cli.train import backtest, train
+
+
+class _InOrder(click.Group):
+    """Lists its commands in the order of the work, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+def _version() -> str:
+    try:
+        return version("ebbtide")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return "of a source tree"
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(_version(), prog_name="ebbtide")
+def cli() -> None:
+    """Which customers are about to stop buying, from the chain's own purchase log.
+
+    \b
+    The work, in order:
+      ebbtide ingest   --store ./store purchases.parquet
+      ebbtide backtest --store ./store --as-of 2017-12-02 --horizon-days 30 --active-within-days 90 --out ./backtest
+      ebbtide train    --store ./store --as-of 2018-01-01
+      ebbtide rescore  --store ./store --as-of 2018-01-01
+      ebbtide serve    --store ./store
+      ebbtide at-risk  --target 127.0.0.1:50051
+
+    `ebbtide demo` does all of it on real data.
+    """
+
+
+for _command in (ingest, train, backtest, rescore, serve, score, at_risk, status, demo):
+    cli.add_command(_command)

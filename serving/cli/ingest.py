@@ -1,0 +1,157 @@
+"""`ebbtide ingest`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.errors import InvalidArgumentError
+from engine.ingest_report import FileStatus
+from engine.instants import format_instant
+from engine.schema import SOURCE_FIELDS
+from serving.cli.options import store_option
+from serving.cli.output import console, json_option, print_json, stage
+from serving.cli.status import describe_history
+
+if TYPE_CHECKING:
+    from engine.ingest_report import IngestReport
+
+_FIELD_HELP = "\n".join(
+    f"      {field.name:<12} {field.description}{' (required)' if field.required else ''}" for field in SOURCE_FIELDS
+)
+
+
+def parse_columns(assignments: tuple[str, ...]) -> dict[str, str]:
+    """`FIELD=NAME` pairs of --column.
+
+    raises : InvalidArgumentError for a pair without both sides, or a field named twice
+    """
+    columns: dict[str, str] = {}
+    for assignment in assignments:
+        field, equals, name = assignment.partition("=")
+        if not (field and equals and name):
+            raise InvalidArgumentError("--column", f"found {assignment!r}, expected FIELD=NAME, such as customer_id=household_id")
+        if field in columns:
+            raise InvalidArgumentError("--column", f"found {field} twice, as {columns[field]!r} and {name!r}, expected it once")
+        columns[field] = name
+    return columns
+
+
+@click.command(
+    epilog="\b\nFields of a purchase line, taken from the column of the same name unless --column names another:\n" + _FIELD_HELP
+)
+@store_option
+@click.option(
+    "--column", "assignments", multiple=True, metavar="FIELD=NAME", help="The file's column NAME holds FIELD; repeatable."
+)
+@click.option("--dataset", metavar="NAME", help="A data set that is installed as a package: complete-journey.")
+@click.option(
+    "--timestamp-format", metavar="FORMAT", help="How text timestamps look where they are not ISO 8601: '%d/%m/%Y %H:%M'."
+)
+@click.option("--buckets", type=int, metavar="N", help="Parts that the history is split into; follows from the data by default.")
+@click.argument("files", nargs=-1, metavar="[FILE ...]", type=click.Path(path_type=Path))
+@json_option
+def ingest(
+    store: Path,
+    assignments: tuple[str, ...],
+    dataset: str | None,
+    timestamp_format: str | None,
+    buckets: int | None,
+    files: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Add purchases to the history of a store.
+
+    FILE is Parquet, CSV (also .gz) or Arrow, or a folder of such files. Lines of one order become one event. The same file or
+    the same order again changes nothing; a corrected order replaces the old one, so give all lines of an order in one command.
+    Rows that cannot be used are kept, with the reason, in DIR/history/quarantine.
+    """
+    from engine.datasets import locate
+    from engine.ingest import ingest as run
+
+    columns = parse_columns(assignments)
+    if bool(files) == bool(dataset):
+        raise InvalidArgumentError("FILE", "expected one or more files, or --dataset NAME, and not both")
+    if dataset:
+        found = locate(dataset)
+        files, columns = tuple(found.files), {**found.columns, **columns}
+    with stage("Ingesting", quiet=as_json) as progress:
+        report = run(
+            store,
+            files,
+            columns=columns,
+            timestamp_format=timestamp_format,
+            num_buckets=buckets,
+            progress=lambda at: progress.update(
+                done=at.rows_done, total=at.rows_total, note=f"rows, {at.stage} {at.file}".rstrip()
+            ),
+        )
+    if as_json:
+        print_json(describe_ingest(report))
+    else:
+        print_ingest(report)
+
+
+def describe_ingest(report: IngestReport) -> dict[str, Any]:
+    """The report as the document that --json prints."""
+    manifest = report.manifest
+    return {
+        "store": str(report.store),
+        "num_rows": report.num_rows,
+        "num_bad_rows": report.num_bad_rows,
+        "bad_rows": report.bad_rows,
+        "num_orders_new": report.num_orders_new,
+        "num_orders_replaced": report.num_orders_replaced,
+        "num_orders_unchanged": report.num_orders_unchanged,
+        "num_sub_cent": report.num_sub_cent,
+        "rounding_major": report.rounding_major,
+        "files": [
+            {
+                "path": str(file.path),
+                "status": str(file.status),
+                "num_rows": file.num_rows,
+                "bad_rows": dict(file.bad_rows),
+                "quarantine": str(file.quarantine) if file.quarantine else None,
+            }
+            for file in report.files
+        ],
+        "history": describe_history(manifest),
+    }
+
+
+def print_ingest(report: IngestReport) -> None:
+    """The report for a person: what came in, what was kept out and where it is, what is there now."""
+    out = console()
+    for file in report.files:
+        if file.status == FileStatus.SKIPPED:
+            out.print(f"{file.path}: went in before, nothing to do.")
+        elif file.status == FileStatus.REPEATED:
+            out.print(f"{file.path}: the same bytes as another file of this command, taken once.")
+    if report.num_rows:
+        changes = [
+            f"{count:,} {what}"
+            for count, what in (
+                (report.num_orders_new, "new"),
+                (report.num_orders_replaced, "replaced"),
+                (report.num_orders_unchanged, "unchanged"),
+            )
+            if count
+        ]
+        out.print(f"Read {report.num_rows:,} rows; orders: {', '.join(changes) or 'none'}.")
+    if report.num_sub_cent:
+        out.print(
+            f"{report.num_sub_cent:,} amounts had fractions of a cent; rounding each order to the cent changed the total by "
+            f"{report.rounding_major:+.4f}."
+        )
+    for file in report.files:
+        if file.status == FileStatus.INGESTED and file.bad_rows:
+            reasons = ", ".join(f"{count:,} {reason}" for reason, count in file.bad_rows.items())
+            out.print(f"[yellow]Kept out of {file.path.name}[/]: {reasons}; they are in {file.quarantine}")
+    manifest = report.manifest
+    out.print(
+        f"[bold]{report.store}[/] holds {manifest.num_orders:,} orders and {manifest.num_returns:,} returns of "
+        f"{manifest.num_customers:,} customers, {format_instant(manifest.first_event_us)[:10]} to "
+        f"{format_instant(manifest.last_event_us)[:10]}, worth {manifest.amount_minor_total / 100:,.2f}."
+    )

@@ -1,0 +1,56 @@
+"""Options that several verbs share, so that they are spelt and explained once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.instants import parse_instant
+
+store_option = click.option(
+    "--store", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="The store: one directory."
+)
+
+
+class Instant(click.ParamType[int]):
+    """A date or an ISO 8601 time on the command line, UTC microseconds inside."""
+
+    name = "DATE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        return value if isinstance(value, int) else parse_instant(value, field="--as-of")
+
+
+as_of_option = click.option(
+    "--as-of",
+    "as_of_us",
+    type=Instant(),
+    required=True,
+    help="The instant to speak about, UTC: 2017-12-02 or 2017-12-02T08:00:00Z. Only events before it are seen.",
+)
+
+executor_option = click.option(
+    "--executor", type=click.Choice(["inline", "ray"]), default="inline", show_default=True, help="Where the work runs."
+)
+
+device_option = click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="auto: a GPU if one works."
+)
+
+horizon_option = click.option(
+    "--horizon-days", type=click.IntRange(1, 365), default=30, show_default=True, help="Churn: no purchase within this many days."
+)
+
+active_option = click.option(
+    "--active-within-days",
+    type=click.IntRange(1, 3650),
+    default=90,
+    show_default=True,
+    help="Who is scored: customers with a purchase in this many days before the as-of.",
+)
+
+seed_option = click.option(
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Same seed, same model."
+)

@@ -1,0 +1,86 @@
+"""What a person and what a program reads: text and tables, or one JSON object on standard output; progress on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs instead of text.")
+
+# Where standard error is no terminal (a log file), a bar cannot be redrawn: say where things stand this often.
+_LOG_INTERVAL_S = 10.0
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON object on one line of standard output."""
+    print(json.dumps(document, allow_nan=False, default=str), flush=True)
+
+
+def console() -> Console:
+    """Standard output for people. Outside a terminal lines are as wide as they need to be, and have no colour."""
+    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+
+
+def table(columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str]], *, title: str | None = None) -> Table:
+    """A plain table.
+
+    columns : a heading, or (heading, "left" | "right"); headings alone are flush right, as numbers are
+    """
+    grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        heading, justify = (column, "right") if isinstance(column, str) else column
+        grid.add_column(heading, justify="left" if justify == "left" else "right", no_wrap=True, header_style="dim")
+    for row in rows:
+        grid.add_row(*row)
+    return grid
+
+
+class Stage:
+    """One line of progress: a bar in a terminal, a line now and then in a log."""
+
+    def __init__(self, name: str, progress: Progress | None) -> None:
+        self._name = name
+        self._progress = progress
+        self._task = progress.add_task(name, total=None, note="") if progress else None
+        self._last_log_s = time.monotonic()
+
+    def update(self, *, done: int, total: int | None, note: str = "") -> None:
+        """Tell how far it is.
+
+        total : None where it is not known yet
+        """
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, completed=done, total=total, note=note)
+            return
+        now_s = time.monotonic()
+        if now_s - self._last_log_s >= _LOG_INTERVAL_S:
+            self._last_log_s = now_s
+            print(f"{self._name}: {done:,}{f' of {total:,}' if total else ''} {note}".rstrip(), file=sys.stderr, flush=True)
+
+
+@contextmanager
+def stage(name: str, *, quiet: bool = False) -> Iterator[Stage]:
+    """Show the progress of a piece of work on standard error while it runs."""
+    if quiet or not sys.stderr.isatty():
+        if not quiet:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+        yield Stage(name, None)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield Stage(name, progress)

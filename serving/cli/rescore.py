@@ -1,0 +1,85 @@
+"""`ebbtide rescore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.instants import format_instant
+from serving.cli.options import as_of_option, device_option, executor_option, store_option
+from serving.cli.output import console, json_option, print_json, stage
+
+if TYPE_CHECKING:
+    from serving.rescore import RescoreReport
+
+
+@click.command()
+@store_option
+@as_of_option
+@device_option
+@executor_option
+@json_option
+def rescore(store: Path, as_of_us: int, device: str, executor: str, as_json: bool) -> None:
+    """Score every eligible customer as of an instant with the champion, into a new snapshot.
+
+    The snapshot appears whole or not at all; a job that was killed goes on where it was. Running servers pick it up.
+    """
+    report = run_rescore(store, as_of_us=as_of_us, device=device, executor=executor, quiet=as_json)
+    if as_json:
+        print_json(describe_rescore(report))
+        return
+    print_rescore(report)
+    console().print(f"Next: ebbtide serve --store {store}")
+
+
+def run_rescore(store: Path, *, as_of_us: int, device: str, executor: str, quiet: bool) -> RescoreReport:
+    """Rescore with a progress bar over the buckets."""
+    from engine.executors import make_executor
+    from serving.rescore import rescore as run
+
+    with stage("Rescoring", quiet=quiet) as progress, make_executor(executor) as workers:
+        return run(
+            store,
+            as_of_us=as_of_us,
+            executor=workers,
+            device=device,
+            progress=lambda at: progress.update(
+                done=at.num_buckets_done, total=at.num_buckets, note=f"buckets, {at.num_customers:,} customers"
+            ),
+        )
+
+
+def describe_rescore(report: RescoreReport) -> dict[str, Any]:
+    """The report as the document that --json prints."""
+    return {
+        "snapshot_id": report.snapshot_id,
+        "path": str(report.folder),
+        "model_version": report.model_version,
+        "as_of": format_instant(report.as_of_us),
+        "num_customers": report.num_customers,
+        "num_buckets": report.num_buckets,
+        "num_buckets_scored": report.num_buckets_scored,
+        "device": report.device,
+        "executor": report.executor,
+        "seconds": {
+            "prepare": round(report.prepare_s, 3),
+            "score": round(report.score_s, 3),
+            "commit": round(report.commit_s, 3),
+        },
+    }
+
+
+def print_rescore(report: RescoreReport) -> None:
+    """The report for a person."""
+    out = console()
+    if report.num_buckets_scored:
+        seconds = report.prepare_s + report.score_s + report.commit_s
+        out.print(
+            f"Scored [bold]{report.num_customers:,}[/] customers as of {format_instant(report.as_of_us)} with "
+            f"{report.model_version} in {seconds:.1f} s ({report.executor}, {report.device})."
+        )
+    else:
+        out.print(f"The snapshot of these inputs was there already: {report.num_customers:,} customers, nothing to do.")
+    out.print(f"Snapshot: {report.folder}")

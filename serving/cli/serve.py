@@ -1,0 +1,32 @@
+"""`ebbtide serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import click
+
+from engine.errors import NoHistoryError
+from serving.cli.options import store_option
+
+
+@click.command()
+@store_option
+@click.option(
+    "--listen", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT", help="Where; port 0 takes a free one."
+)
+def serve(store: Path, listen: str) -> None:
+    """Answer over gRPC from the newest snapshot, until SIGTERM or Ctrl-C.
+
+    Services: ebbtide.v1.ScoringService, grpc.health.v1.Health and server reflection. A newer snapshot is picked up while
+    serving; without one the server runs, and tells its callers what to run.
+    """
+    from serving.server import ServerConfig
+    from serving.server import serve as run
+
+    if not store.is_dir():
+        raise NoHistoryError(f"{store} is no folder; run `ebbtide ingest --store {store} FILE` first")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    asyncio.run(run(ServerConfig(store=store, listen=listen)))

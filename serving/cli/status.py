@@ -1,0 +1,128 @@
+"""`ebbtide status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.instants import format_instant
+from serving.cli.options import store_option
+from serving.cli.output import console, json_option, print_json, table
+
+if TYPE_CHECKING:
+    from engine.manifest import Manifest
+
+
+@click.command()
+@store_option
+@json_option
+def status(store: Path, as_json: bool) -> None:
+    """What is in a store: events, customers, span, bundles, snapshots, bad rows."""
+    document = describe_store(store)
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+
+
+def describe_history(manifest: Manifest) -> dict[str, Any]:
+    """Totals of a history, for --json."""
+    return {
+        "num_events": manifest.num_events,
+        "num_orders": manifest.num_orders,
+        "num_returns": manifest.num_returns,
+        "num_customers": manifest.num_customers,
+        "amount_minor_total": manifest.amount_minor_total,
+        "first_event": format_instant(manifest.first_event_us),
+        "last_event": format_instant(manifest.last_event_us),
+        "customer_id_type": manifest.customer_id_type,
+        "num_buckets": manifest.num_buckets,
+        "num_bad_rows": manifest.num_bad_rows,
+        "num_sources": len(manifest.sources),
+        "fields": list(manifest.fields),
+    }
+
+
+def describe_store(store: Path) -> dict[str, Any]:
+    """Everything that `status` tells, as a document.
+
+    raises : NoHistoryError, IntegrityError
+    """
+    from engine.history import History
+    from serving.snapshots import list_snapshots
+    from training.registry import list_bundles
+
+    return {
+        "store": str(store),
+        "history": describe_history(History.open(store).manifest),
+        "bundles": [
+            {
+                "model_version": f"{bundle.name}/{bundle.version}",
+                "is_champion": bundle.is_champion,
+                "as_of": format_instant(bundle.as_of_us),
+                "horizon_days": bundle.horizon_days,
+                "active_within_days": bundle.active_within_days,
+                "model_hash": bundle.content_hash,
+            }
+            for bundle in list_bundles(store)
+        ],
+        "snapshots": [
+            {
+                "snapshot_id": snapshot.snapshot_id,
+                "is_current": snapshot.is_current,
+                "as_of": format_instant(snapshot.manifest.inputs.as_of_us) if snapshot.manifest else None,
+                "model_version": snapshot.manifest.inputs.model_version if snapshot.manifest else None,
+                "num_customers": snapshot.manifest.num_customers if snapshot.manifest else None,
+                "problem": snapshot.problem or None,
+            }
+            for snapshot in list_snapshots(store)
+        ],
+    }
+
+
+def _print(document: dict[str, Any]) -> None:
+    out = console()
+    history = document["history"]
+    out.print(f"[bold]{document['store']}[/]")
+    facts = (
+        ("events", f"{history['num_events']:,}: {history['num_orders']:,} orders, {history['num_returns']:,} returns"),
+        ("customers", f"{history['num_customers']:,}"),
+        ("span", f"{history['first_event']} to {history['last_event']}"),
+        ("worth", f"{history['amount_minor_total'] / 100:,.2f}"),
+        ("bad rows", f"{history['num_bad_rows']:,}" + (" (kept in history/quarantine)" if history["num_bad_rows"] else "")),
+        ("sources", f"{history['num_sources']:,} files into {history['num_buckets']:,} buckets"),
+    )
+    for name, fact in facts:
+        out.print(f"  {name:<10} {fact}")
+    out.print()
+    if document["bundles"]:
+        rows = [
+            (
+                bundle["model_version"],
+                bundle["as_of"],
+                f"{bundle['horizon_days']} days",
+                f"{bundle['active_within_days']} days",
+                "champion" if bundle["is_champion"] else "",
+            )
+            for bundle in document["bundles"]
+        ]
+        out.print(table((("bundle", "left"), ("as of", "left"), "horizon", "active within", ("", "left")), rows))
+    else:
+        out.print(f"No bundle yet. Next: ebbtide train --store {document['store']} --as-of {history['last_event'][:10]}")
+    out.print()
+    if document["snapshots"]:
+        rows = [
+            (
+                snapshot["snapshot_id"],
+                snapshot["model_version"] or "?",
+                "?" if snapshot["num_customers"] is None else f"{snapshot['num_customers']:,}",
+                "current" if snapshot["is_current"] else "",
+                f"[red]{snapshot['problem']}[/]" if snapshot["problem"] else "",
+            )
+            for snapshot in document["snapshots"]
+        ]
+        out.print(table((("snapshot", "left"), ("model", "left"), "customers", ("", "left"), ("", "left")), rows))
+    else:
+        out.print("No snapshot yet.")

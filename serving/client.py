@@ -1,0 +1,210 @@
+"""The Python client of ScoringService.
+
+    with EbbtideClient("127.0.0.1:50051") as client:
+        answer = client.score("1", horizon_days=14)
+        for customer in client.at_risk(limit=10):
+            print(customer.customer_id, customer.churn_probability)
+        table = client.batch().read_all()
+
+Errors are those of engine.errors: UnknownCustomerError, InvalidArgumentError, NoSnapshotError, …; RemoteError where the
+server cannot be reached or failed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import pyarrow as pa
+
+from engine.errors import InvalidArgumentError, RemoteError
+from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, ScoreContext
+from serving.batches import BATCH_SCHEMA, read_arrow
+from serving.pb.ebbtide.v1 import scoring_pb2 as pb
+from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
+from serving.risk import Grade
+from serving.status import error_of
+from serving.wire import read_context, read_customer, read_page
+
+# A server that restarts is back within a second or two; every call only reads, so that repeating one is safe.
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{"service": "ebbtide.v1.ScoringService"}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.2s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
+# The most that the service gives.
+_PAGE_SIZE = 1000
+
+
+class EbbtideClient:
+    """A connection to one server; safe to share between threads, to be closed or used as a context manager.
+
+    target          : host:port
+    timeout_s       : for a score or a page
+    batch_timeout_s : for a whole batch stream
+    """
+
+    def __init__(self, target: str, *, timeout_s: float = 10.0, batch_timeout_s: float = 600.0) -> None:
+        for name, value in (("timeout_s", timeout_s), ("batch_timeout_s", batch_timeout_s)):
+            if not value > 0:
+                raise InvalidArgumentError(name, f"found {value}, expected more than 0 seconds")
+        self.target = target
+        self._timeout_s = timeout_s
+        self._batch_timeout_s = batch_timeout_s
+        self._channel = grpc.insecure_channel(target, options=[("grpc.service_config", json.dumps(_SERVICE_CONFIG))])
+        self._stub = pb_grpc.ScoringServiceStub(self._channel)
+
+    def score(self, customer_id: str, *, horizon_days: int | None = None) -> CustomerAnswer:
+        """One customer's score, or the reason why a known customer has none.
+
+        horizon_days : the bundle's own by default
+        raises       : UnknownCustomerError, InvalidArgumentError, NoSnapshotError, RemoteError
+        """
+        request = pb.ScoreCustomerRequest(customer_id=customer_id, horizon_days=horizon_days)
+        return read_customer(self._call(self._stub.ScoreCustomer, request))
+
+    def batch(self, customer_ids: Sequence[str] | None = None, *, horizon_days: int | None = None) -> BatchScores:
+        """Many customers, or with None the whole snapshot; each is answered once.
+
+        raises : InvalidArgumentError, NoSnapshotError, RemoteError
+        """
+        if customer_ids is not None and len(customer_ids) == 0:
+            raise InvalidArgumentError("customer_ids", "found none, expected some, or None for the whole snapshot")
+        request = pb.BatchScoreRequest(
+            customer_ids=customer_ids or (), horizon_days=horizon_days, format=pb.BATCH_FORMAT_ARROW_IPC
+        )
+        return BatchScores(self._stream(request))
+
+    def at_risk(
+        self,
+        store_id: str | None = None,
+        *,
+        limit: int | None = None,
+        min_grade: Grade | None = None,
+        min_churn_probability: float | None = None,
+    ) -> Iterator[CustomerScore]:
+        """The customers most at risk, the worst first, fetched page by page from one snapshot as they are taken.
+
+        store_id : None for the whole chain, "" for those of whom the store is not known
+        limit    : at most this many; None for all
+        raises   : as `at_risk_page`, on the way
+        """
+        if limit is not None and limit < 1:
+            raise InvalidArgumentError("limit", f"found {limit}, expected 1 or more")
+        return islice(self._walk(store_id, limit, min_grade, min_churn_probability), limit)
+
+    def at_risk_page(
+        self,
+        store_id: str | None = None,
+        *,
+        page_size: int = 50,
+        page_token: str = "",
+        min_grade: Grade | None = None,
+        min_churn_probability: float | None = None,
+    ) -> AtRiskPage:
+        """One page of `at_risk`, with the total and the context.
+
+        page_size  : 1 to 1000
+        page_token : `next_page_token` of the page before, which had the same filters
+        raises     : InvalidArgumentError, NoSnapshotError, RemoteError
+        """
+        if min_grade is not None and min_churn_probability is not None:
+            raise InvalidArgumentError("min_grade", "cannot be combined with min_churn_probability")
+        request = pb.ListAtRiskRequest(store_id=store_id, page_size=page_size, page_token=page_token)
+        if min_grade is not None:
+            request.min_grade = pb.RiskGrade.ValueType(min_grade)
+        if min_churn_probability is not None:
+            request.min_churn_probability = min_churn_probability
+        return read_page(self._call(self._stub.ListAtRisk, request))
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _walk(
+        self, store_id: str | None, limit: int | None, min_grade: Grade | None, min_churn_probability: float | None
+    ) -> Iterator[CustomerScore]:
+        token = ""
+        while True:
+            page = self.at_risk_page(
+                store_id,
+                page_size=min(limit or _PAGE_SIZE, _PAGE_SIZE),
+                page_token=token,
+                min_grade=min_grade,
+                min_churn_probability=min_churn_probability,
+            )
+            yield from page.customers
+            token = page.next_page_token
+            if not token:
+                return
+
+    def _call(self, method: Callable[..., Any], request: Any) -> Any:
+        try:
+            return method(request, timeout=self._timeout_s)
+        except grpc.RpcError as error:
+            raise error_of(error, self.target) from error
+
+    def _stream(self, request: pb.BatchScoreRequest) -> Iterator[pb.BatchScoreResponse]:
+        try:
+            yield from self._stub.BatchScore(request, timeout=self._batch_timeout_s)
+        except grpc.RpcError as error:
+            raise error_of(error, self.target) from error
+
+
+class BatchScores:
+    """The answer to a batch: iterate over its record batches (BATCH_SCHEMA) once, or take them all at once.
+
+    context                 : what the answer was computed from
+    not_found_customer_ids  : asked for, but in no history
+    ineligible_customer_ids : known, but without a score in this snapshot
+
+    All three are complete from the start; the rows follow as they are read.
+    """
+
+    def __init__(self, responses: Iterator[pb.BatchScoreResponse]) -> None:
+        self._responses = responses
+        self.not_found_customer_ids: list[str] = []
+        self.ineligible_customer_ids: list[str] = []
+        first = next(responses, None)
+        if first is None:
+            raise RemoteError("the server ended a batch without a message")
+        self.context: ScoreContext = read_context(first.context)
+        response: pb.BatchScoreResponse | None = first
+        while response is not None and not response.WhichOneof("rows"):
+            self.not_found_customer_ids.extend(response.not_found_customer_ids)
+            self.ineligible_customer_ids.extend(response.ineligible_customer_ids)
+            response = next(responses, None)
+        self._first_rows = response
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        if self._first_rows is not None:
+            yield read_arrow(self._first_rows.arrow_ipc)
+            self._first_rows = None
+        for response in self._responses:
+            yield read_arrow(response.arrow_ipc)
+
+    def reader(self) -> pa.RecordBatchReader:
+        """The same for whatever takes an Arrow stream."""
+        return pa.RecordBatchReader.from_batches(BATCH_SCHEMA, iter(self))
+
+    def read_all(self) -> pa.Table:
+        return pa.Table.from_batches(list(self), BATCH_SCHEMA)

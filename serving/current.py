@@ -1,0 +1,97 @@
+"""The snapshot that a server answers from: taken up when a newer one is committed, and kept when the newer one is broken."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import pyarrow as pa
+
+from engine.errors import EbbtideError, IntegrityError, InvalidArgumentError, NoSnapshotError
+from serving.snapshots import Snapshot, current_path, no_snapshot_error, open_current
+
+_logger = logging.getLogger(__name__)
+
+# A refused snapshot is tried again in case the disk, not the snapshot, was at fault: soon at first, then rarely.
+_FIRST_RETRY_S, _LAST_RETRY_S = 2.0, 120.0
+
+
+class CurrentSnapshot:
+    """Holds the current snapshot of a store and the one before it.
+
+    `refresh` may block (it reads every byte of a new snapshot) and belongs into a thread, one call at a time; the rest is
+    instant and may be called meanwhile.
+    """
+
+    def __init__(self, store: str | Path) -> None:
+        self._store = Path(store)
+        self._snapshot: Snapshot | None = None
+        self._previous: Snapshot | None = None
+        self._problem: EbbtideError = no_snapshot_error(store)
+        self._signature: tuple[int, int, int] | None = None
+        self._retry_after_s = _FIRST_RETRY_S
+        self._retry_at_s: float | None = None  # monotonic clock; None: only when the pointer changes
+
+    @property
+    def is_ready(self) -> bool:
+        return self._snapshot is not None
+
+    def get(self) -> Snapshot:
+        """raises : NoSnapshotError, or the IntegrityError of the only snapshot that there is"""
+        if self._snapshot is None:
+            # A new one each time: a raised exception carries the trace of the call that it ended.
+            raise type(self._problem)(str(self._problem))
+        return self._snapshot
+
+    def pinned(self, snapshot_id: str) -> Snapshot:
+        """The snapshot that a page token names.
+
+        raises : InvalidArgumentError, if it is neither the current one nor the one before
+        """
+        current = self.get()
+        for snapshot in (current, self._previous):
+            if snapshot is not None and snapshot.snapshot_id == snapshot_id:
+                return snapshot
+        raise InvalidArgumentError(
+            "page_token",
+            f"is of snapshot {snapshot_id}, which is no longer served (now {current.snapshot_id}); begin again without a token",
+        )
+
+    def refresh(self) -> bool:
+        """Take up the store's current snapshot, if it is another one than before; whether that happened."""
+        signature = self._read_signature()
+        is_due = self._retry_at_s is not None and time.monotonic() >= self._retry_at_s
+        if signature is None or (signature == self._signature and not is_due):
+            return False
+        if signature != self._signature:
+            self._retry_after_s = _FIRST_RETRY_S
+        self._signature = signature
+        try:
+            snapshot = open_current(self._store)
+            num_ranked = len(snapshot.ranking.order)  # sorted here, not in the first call that needs it
+        except (EbbtideError, OSError, pa.ArrowException) as error:
+            self._refuse(error)
+            return False
+        if self._snapshot is not None and self._snapshot.snapshot_id != snapshot.snapshot_id:
+            self._previous = self._snapshot
+        self._snapshot = snapshot
+        self._retry_at_s = None
+        _logger.info("serving snapshot %s: %d customers", snapshot.snapshot_id, num_ranked)
+        return True
+
+    def _refuse(self, error: Exception) -> None:
+        self._retry_at_s = time.monotonic() + self._retry_after_s
+        self._retry_after_s = min(self._retry_after_s * 2, _LAST_RETRY_S)
+        if self._snapshot is not None:
+            _logger.error("refused the new snapshot, still serving %s: %s", self._snapshot.snapshot_id, error)
+            return
+        self._problem = error if isinstance(error, NoSnapshotError | IntegrityError) else IntegrityError(str(error))
+        _logger.error("refused the snapshot, serving none: %s", error)
+
+    def _read_signature(self) -> tuple[int, int, int] | None:
+        try:
+            stat = current_path(self._store).stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns, stat.st_size

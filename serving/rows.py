@@ -1,0 +1,37 @@
+"""Rows of a snapshot as the columns that go over the wire."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from serving.batches import BATCH_SCHEMA, GRADE_NAMES, TIER_NAMES
+from serving.risk import DEFAULT_THRESHOLDS, risk_scores, tiers
+from serving.snapshots import Snapshot, survival
+from training.predict import churn_probability
+
+_GRADE_NAMES, _TIER_NAMES = pa.array(GRADE_NAMES), pa.array(TIER_NAMES)
+
+
+def score_batch(snapshot: Snapshot, rows: pa.RecordBatch, horizon_days: int) -> pa.RecordBatch:
+    """Scores of some rows of a snapshot.
+
+    rows    : columns of `snapshot_schema`
+    returns : columns of BATCH_SCHEMA, in the same order
+    """
+    at_own_horizon = rows.column("churn_probability").to_numpy()
+    if horizon_days == snapshot.inputs.horizon_days:
+        probability = at_own_horizon
+    else:
+        probability = churn_probability(snapshot.edges_days, survival(rows), horizon_days).astype(np.float32)
+    score = risk_scores(at_own_horizon)
+    grade = DEFAULT_THRESHOLDS.grades(score)
+    arrays = [
+        *(rows.column(name) for name in ("customer_id", "store_id", "last_purchase_us", "num_orders")),
+        pa.array(probability),
+        pa.array(score),
+        pa.DictionaryArray.from_arrays(pa.array(grade - np.int8(1)), _GRADE_NAMES),
+        pa.DictionaryArray.from_arrays(pa.array(tiers(grade) - np.int8(1)), _TIER_NAMES),
+        rows.column("expected_days_to_purchase"),
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)

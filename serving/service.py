@@ -1,0 +1,127 @@
+"""ScoringService over grpc.aio: reads a request, has the queries answer it, writes the response. Nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+import grpc
+
+from engine.errors import InvalidArgumentError
+from serving.answers import AtRiskPage
+from serving.batches import arrow_bytes, columns_message
+from serving.current import CurrentSnapshot
+from serving.known import KnownCustomers
+from serving.paging import decode_page_token
+from serving.pb.ebbtide.v1 import scoring_pb2 as pb
+from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
+from serving.queries import (
+    BatchPiece,
+    check_horizon,
+    check_ids,
+    context_of,
+    explain_absence,
+    list_at_risk,
+    score_all,
+    score_customer,
+    score_some,
+)
+from serving.risk import Grade
+from serving.snapshots import Snapshot
+from serving.status import errors_as_status
+from serving.wire import context_message, customer_response, page_response
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class ScoringService(pb_grpc.ScoringServiceServicer):
+    """Answers from the current snapshot.
+
+    threads : where work goes that takes long or reads files, so that the event loop stays free for the other calls
+    """
+
+    def __init__(self, current: CurrentSnapshot, known: KnownCustomers, threads: Executor) -> None:
+        self._current = current
+        self._known = known
+        self._threads = threads
+
+    async def ScoreCustomer(self, request: pb.ScoreCustomerRequest, context: Context) -> pb.ScoreCustomerResponse:  # noqa: N802, the wire's name
+        async with errors_as_status(context):
+            snapshot = self._current.get()
+            horizon_days = request.horizon_days if request.HasField("horizon_days") else None
+            # A tenth of a millisecond on mapped memory: a thread would cost more than it saves.
+            answer = score_customer(snapshot, request.customer_id, horizon_days)
+            if answer is None:
+                answer = await self._in_thread(explain_absence, snapshot, self._known, request.customer_id, horizon_days)
+            return customer_response(answer)
+
+    async def BatchScore(self, request: pb.BatchScoreRequest, context: Context) -> AsyncIterator[pb.BatchScoreResponse]:  # noqa: N802, the wire's name
+        async with errors_as_status(context):
+            responses = _batch_responses(self._current.get(), self._known, request)
+            while (response := await self._in_thread(next, responses, None)) is not None:
+                yield response
+
+    async def ListAtRisk(self, request: pb.ListAtRiskRequest, context: Context) -> pb.ListAtRiskResponse:  # noqa: N802, the wire's name
+        async with errors_as_status(context):
+            token = decode_page_token(request.page_token) if request.page_token else None
+            snapshot = self._current.pinned(token.snapshot_id) if token else self._current.get()
+            page: AtRiskPage = await self._in_thread(
+                partial(
+                    list_at_risk,
+                    snapshot,
+                    store_id=request.store_id if request.HasField("store_id") else None,
+                    threshold=_threshold(request),
+                    page_size=request.page_size,
+                    token=token,
+                )
+            )
+            return page_response(page)
+
+    async def _in_thread(self, function: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+
+
+def _batch_responses(snapshot: Snapshot, known: KnownCustomers, request: pb.BatchScoreRequest) -> Iterator[pb.BatchScoreResponse]:
+    horizon_days = check_horizon(snapshot, request.horizon_days if request.HasField("horizon_days") else None)
+    if request.format not in pb.BatchFormat.values():
+        raise InvalidArgumentError("format", f"found {request.format}, expected one of {', '.join(pb.BatchFormat.keys())}")
+    check_ids(request.customer_ids)
+    if request.customer_ids:
+        pieces = score_some(snapshot, known, request.customer_ids, horizon_days)
+    else:
+        pieces = score_all(snapshot, horizon_days)
+    context = context_message(context_of(snapshot, horizon_days))
+    is_empty = True
+    for piece in pieces:
+        yield _batch_response(context, piece, request.format)
+        is_empty = False
+    if is_empty:
+        yield pb.BatchScoreResponse(context=context)
+
+
+def _batch_response(context: pb.ScoreContext, piece: BatchPiece, layout: pb.BatchFormat.ValueType) -> pb.BatchScoreResponse:
+    response = pb.BatchScoreResponse(
+        context=context, not_found_customer_ids=piece.not_found, ineligible_customer_ids=piece.ineligible
+    )
+    if piece.rows is None:
+        return response
+    if layout == pb.BATCH_FORMAT_ARROW_IPC:
+        response.arrow_ipc = arrow_bytes(piece.rows)
+    else:
+        response.columns.CopyFrom(columns_message(piece.rows))
+    return response
+
+
+def _threshold(request: pb.ListAtRiskRequest) -> Grade | float:
+    match request.WhichOneof("threshold"):
+        case "min_grade":
+            if not Grade.R1 <= int(request.min_grade) <= Grade.B2:
+                raise InvalidArgumentError("min_grade", f"found {request.min_grade}, expected 1 (R1) to 9 (B2)")
+            return Grade(request.min_grade)
+        case "min_churn_probability":
+            return request.min_churn_probability
+        case _:
+            return 0.0

@@ -1,0 +1,40 @@
+"""The scores of the whole chain as of one instant: written bucket by bucket, committed by a manifest, opened memory-mapped."""
+
+from serving.snapshots.folder import (
+    DoneBucket,
+    SnapshotInfo,
+    commit,
+    current_path,
+    find_done,
+    list_snapshots,
+    no_snapshot_error,
+    open_current,
+    open_snapshot,
+    set_current,
+    snapshot_folder,
+    write_bucket,
+)
+from serving.snapshots.manifest import BucketFile, SnapshotInputs, SnapshotManifest
+from serving.snapshots.schema import snapshot_schema
+from serving.snapshots.snapshot import Snapshot, survival
+
+__all__ = [
+    "BucketFile",
+    "DoneBucket",
+    "Snapshot",
+    "SnapshotInfo",
+    "SnapshotInputs",
+    "SnapshotManifest",
+    "commit",
+    "current_path",
+    "find_done",
+    "list_snapshots",
+    "no_snapshot_error",
+    "open_current",
+    "open_snapshot",
+    "set_current",
+    "snapshot_folder",
+    "snapshot_schema",
+    "survival",
+    "write_bucket",
+]

@@ -1,0 +1,227 @@
+"""Snapshots on disk: bucket files, their markers, the manifest that commits them, and the pointer to the current one.
+
+store/snapshots/current.json                     which snapshot is served; replaced atomically
+store/snapshots/<id>/bucket=0000.arrow           Arrow IPC file of one record batch, uncompressed
+store/snapshots/<id>/bucket=0000.done.json       its hash, written after it: the bucket need not be scored again
+store/snapshots/<id>/manifest.json               written last: without it there is no snapshot
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.errors import IntegrityError, NoSnapshotError
+from engine.files import sha256_bytes, write_bytes_atomic, write_json_atomic
+from serving.snapshots.manifest import MEND, BucketFile, SnapshotInputs, SnapshotManifest, read_manifest
+from serving.snapshots.schema import snapshot_schema
+from serving.snapshots.snapshot import Snapshot
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DoneBucket:
+    """A bucket file that is complete, as its marker says."""
+
+    inputs_digest: str
+    device: str
+    file: BucketFile
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SnapshotInfo:
+    """One committed snapshot of a store, for a listing."""
+
+    snapshot_id: str
+    is_current: bool
+    manifest: SnapshotManifest | None  # None where it cannot be read
+    problem: str  # why it cannot be read; else empty
+
+
+def snapshots_folder(store: str | Path) -> Path:
+    return Path(store) / "snapshots"
+
+
+def current_path(store: str | Path) -> Path:
+    """The file that names the current snapshot."""
+    return snapshots_folder(store) / "current.json"
+
+
+def snapshot_folder(store: str | Path, snapshot_id: str) -> Path:
+    return snapshots_folder(store) / snapshot_id
+
+
+def write_bucket(folder: Path, inputs: SnapshotInputs, bucket: int, batch: pa.RecordBatch, *, device: str) -> DoneBucket:
+    """Write a bucket's file, then its marker; a kill at any moment leaves both or something that is redone.
+
+    batch  : columns of `snapshot_schema`, ascending by customer_id
+    raises : ValueError, if the batch has another schema or its ids are not strictly ascending
+    """
+    schema = snapshot_schema(len(inputs.edges_days))
+    if not batch.schema.equals(schema, check_metadata=True):
+        raise ValueError(f"bucket {bucket} has columns {batch.schema.to_string()}, expected {schema.to_string()}")
+    ids = batch.column("customer_id")
+    if len(ids) > 1 and not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
+        raise ValueError(f"bucket {bucket}: customer ids are not strictly ascending")
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, schema) as writer:
+        writer.write_batch(batch)
+    data = sink.getvalue()
+    path = _bucket_path(folder, bucket)
+    write_bytes_atomic(path, data)
+    file = BucketFile(
+        bucket=bucket, path=path.name, sha256=sha256_bytes(memoryview(data)), num_bytes=len(data), num_customers=batch.num_rows
+    )
+    done = DoneBucket(inputs_digest=inputs.digest, device=device, file=file)
+    write_json_atomic(_marker_path(folder, bucket), asdict(done))
+    return done
+
+
+def find_done(folder: Path, inputs: SnapshotInputs, bucket: int) -> DoneBucket | None:
+    """The finished file of a bucket, if its marker is of these inputs and its bytes are those that were written."""
+    try:
+        values = json.loads(_marker_path(folder, bucket).read_bytes())
+        done = DoneBucket(inputs_digest=values["inputs_digest"], device=values["device"], file=BucketFile(**values["file"]))
+        data = _bucket_path(folder, bucket).read_bytes()
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None  # not finished, or not to be trusted: either way it is scored again
+    is_of_these_inputs = done.inputs_digest == inputs.digest and done.file.bucket == bucket
+    return done if is_of_these_inputs and done.file.sha256 == sha256_bytes(data) else None
+
+
+def commit(store: str | Path, inputs: SnapshotInputs, done: Sequence[DoneBucket], *, executor: str) -> SnapshotManifest:
+    """Write the manifest and make the snapshot the current one.
+
+    done   : one per bucket
+    raises : IntegrityError, if a bucket is missing or given twice
+    """
+    ordered = sorted(done, key=lambda entry: entry.file.bucket)
+    if [entry.file.bucket for entry in ordered] != list(range(inputs.num_buckets)):
+        raise IntegrityError(f"found {len(ordered)} finished buckets, expected each of {inputs.num_buckets} once; {MEND}")
+    manifest = SnapshotManifest(
+        snapshot_id=inputs.snapshot_id,
+        inputs=inputs,
+        num_customers=sum(entry.file.num_customers for entry in ordered),
+        device="+".join(sorted({entry.device for entry in ordered})),
+        executor=executor,
+        files=tuple(entry.file for entry in ordered),
+    )
+    write_json_atomic(_manifest_path(snapshot_folder(store, manifest.snapshot_id)), manifest.to_json())
+    set_current(store, manifest.snapshot_id)
+    return manifest
+
+
+def set_current(store: str | Path, snapshot_id: str) -> None:
+    """Point at a committed snapshot; a running server takes it up within seconds."""
+    pointer = {
+        "snapshot_id": snapshot_id,
+        "manifest_sha256": sha256_bytes(_manifest_path(snapshot_folder(store, snapshot_id)).read_bytes()),
+    }
+    # The same pointer is not written again, so that a rerun that has nothing to do makes no server reload.
+    if _read_pointer(store) != pointer:
+        write_json_atomic(current_path(store), pointer)
+
+
+def open_current(store: str | Path) -> Snapshot:
+    """The current snapshot, every byte of it checked.
+
+    raises : NoSnapshotError, IntegrityError naming the file
+    """
+    pointer = _read_pointer(store)
+    if pointer is None:
+        raise no_snapshot_error(store)
+    snapshot_id = pointer.get("snapshot_id")
+    if not isinstance(snapshot_id, str) or not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", snapshot_id):
+        raise IntegrityError(f"{current_path(store)} names no snapshot (found {snapshot_id!r}); {MEND}")
+    return open_snapshot(store, snapshot_id, manifest_sha256=pointer.get("manifest_sha256"))
+
+
+def no_snapshot_error(store: str | Path) -> NoSnapshotError:
+    """What a store without a snapshot answers."""
+    return NoSnapshotError(f"{store} holds no snapshot; run: ebbtide rescore --store {store} --as-of DATE")
+
+
+def open_snapshot(store: str | Path, snapshot_id: str, *, manifest_sha256: str | None = None) -> Snapshot:
+    """A committed snapshot by its id; each file's size, hash and schema are checked before a value of it is used.
+
+    raises : IntegrityError naming the file
+    """
+    folder = snapshot_folder(store, snapshot_id)
+    manifest = read_manifest(_manifest_path(folder), expected_sha256=manifest_sha256)
+    schema = snapshot_schema(len(manifest.inputs.edges_days))
+    return Snapshot(manifest, [_open_bucket(folder, file, schema) for file in manifest.files])
+
+
+def list_snapshots(store: str | Path) -> list[SnapshotInfo]:
+    """Every committed snapshot by as-of and id; only manifests are read, not the files."""
+    pointer = _read_pointer(store) or {}
+    infos = []
+    for path in snapshots_folder(store).glob("*/manifest.json"):
+        manifest, problem = None, ""
+        try:
+            manifest = read_manifest(path)
+        except IntegrityError as error:
+            problem = str(error)
+        name = path.parent.name
+        infos.append(
+            SnapshotInfo(snapshot_id=name, is_current=name == pointer.get("snapshot_id"), manifest=manifest, problem=problem)
+        )
+    return sorted(infos, key=lambda info: info.snapshot_id)
+
+
+def _manifest_path(folder: Path) -> Path:
+    return folder / "manifest.json"
+
+
+def _bucket_path(folder: Path, bucket: int) -> Path:
+    return folder / f"bucket={bucket:04d}.arrow"
+
+
+def _marker_path(folder: Path, bucket: int) -> Path:
+    return folder / f"bucket={bucket:04d}.done.json"
+
+
+def _read_pointer(store: str | Path) -> dict[str, Any] | None:
+    path = current_path(store)
+    try:
+        pointer = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise IntegrityError(f"{path} is not JSON ({error}); {MEND}") from error
+    if not isinstance(pointer, dict):
+        raise IntegrityError(f"{path} holds {type(pointer).__name__}, expected an object; {MEND}")
+    return pointer
+
+
+def _open_bucket(folder: Path, file: BucketFile, schema: pa.Schema) -> pa.RecordBatch:
+    path = folder / file.path
+    try:
+        source = pa.memory_map(str(path))
+    except FileNotFoundError:
+        raise IntegrityError(f"{path} is absent; {MEND}") from None
+    data = source.read_buffer()
+    if len(data) != file.num_bytes:
+        raise IntegrityError(f"{path} has {len(data)} bytes, expected {file.num_bytes}; {MEND}")
+    # The mapped bytes themselves are hashed: what was checked is what is used, even if the name moves to another file.
+    if (found := sha256_bytes(memoryview(data))) != file.sha256:
+        raise IntegrityError(f"{path} has hash {found}, expected {file.sha256}; {MEND}")
+    try:
+        reader = pa.ipc.open_file(data)
+    except pa.ArrowInvalid as error:
+        raise IntegrityError(f"{path} is not an Arrow file ({error}); {MEND}") from error
+    if not reader.schema.equals(schema, check_metadata=True):
+        raise IntegrityError(f"{path} has columns {reader.schema.to_string()}, expected {schema.to_string()}; {MEND}")
+    if reader.num_record_batches != 1:
+        raise IntegrityError(f"{path} has {reader.num_record_batches} record batches, expected 1; {MEND}")
+    batch = reader.get_batch(0)
+    if batch.num_rows != file.num_customers or not np.isfinite(batch.column("churn_probability").to_numpy()).all():
+        raise IntegrityError(f"{path} has {batch.num_rows} rows, expected {file.num_customers} with a finite probability; {MEND}")
+    return batch

@@ -1,0 +1,121 @@
+"""The manifest of a snapshot: what it was made from, and the hash of every file. A snapshot without one does not exist."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.errors import IntegrityError
+from engine.files import sha256_bytes
+from engine.instants import DAY_US, format_instant
+from serving.snapshots.schema import SCHEMA_VERSION
+
+# What mends every damage to a snapshot; ends the messages.
+MEND = "run `ebbtide rescore` again"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SnapshotInputs:
+    """All that decides the bytes of a snapshot."""
+
+    as_of_us: int
+    model_version: str  # "name/version"
+    model_hash: str  # "sha256:…" of the bundle
+    history_hash: str  # "sha256:…" of the history's manifest
+    horizon_days: int
+    active_within_days: int
+    edges_days: tuple[float, ...]  # upper edges of the hazard bins, ascending
+    num_buckets: int
+
+    def __post_init__(self) -> None:
+        # 30 and 30.0 are equal and are written differently: one form, so that equal inputs have equal digests.
+        object.__setattr__(self, "edges_days", tuple(float(edge) for edge in self.edges_days))
+
+    @property
+    def digest(self) -> str:
+        """ "sha256:…" over every field and the schema version."""
+        text = json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, sort_keys=True)
+        return sha256_bytes(text.encode())
+
+    @property
+    def snapshot_id(self) -> str:
+        """Such as 20180101T000000Z-default-0001-1f2e3d4c: equal inputs have equal ids."""
+        moment = re.sub(r"[-:]", "", format_instant(self.as_of_us))
+        moment = f"{moment}T000000Z" if self.as_of_us % DAY_US == 0 else moment
+        model = re.sub(r"[^A-Za-z0-9._-]", "-", self.model_version)
+        return f"{moment}-{model}-{self.digest.removeprefix('sha256:')[:8]}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BucketFile:
+    """One file of a snapshot."""
+
+    bucket: int
+    path: str  # relative to the snapshot's folder
+    sha256: str
+    num_bytes: int
+    num_customers: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SnapshotManifest:
+    """What a committed snapshot is."""
+
+    snapshot_id: str
+    inputs: SnapshotInputs
+    num_customers: int
+    device: str  # "cpu" or "cuda", or both where a GPU was lost on the way: "cpu+cuda"
+    executor: str
+    files: tuple[BucketFile, ...]  # one per bucket, in order
+
+    def to_json(self) -> dict[str, Any]:
+        return {"schema_version": SCHEMA_VERSION, **asdict(self)}
+
+
+def read_manifest(path: Path, *, expected_sha256: str | None = None) -> SnapshotManifest:
+    """Read and check a manifest file.
+
+    raises : IntegrityError naming the file, if it is absent, is not what it was, or does not hold together
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise IntegrityError(f"{path} is absent; {MEND}") from None
+    if expected_sha256 is not None and (found := sha256_bytes(data)) != expected_sha256:
+        raise IntegrityError(f"{path} has hash {found}, expected {expected_sha256}; {MEND}")
+    try:
+        manifest = _parse(json.loads(data))
+    except (ValueError, KeyError, TypeError) as error:
+        raise IntegrityError(f"{path} is not a snapshot manifest of schema version {SCHEMA_VERSION} ({error}); {MEND}") from error
+    problem = _inconsistency(manifest, path.parent.name)
+    if problem:
+        raise IntegrityError(f"{path}: {problem}; {MEND}")
+    return manifest
+
+
+def _parse(values: Mapping[str, Any]) -> SnapshotManifest:
+    values = dict(values)
+    version = values.pop("schema_version")
+    if version != SCHEMA_VERSION:
+        raise ValueError(f"found schema version {version!r}")
+    inputs = SnapshotInputs(**values.pop("inputs"))
+    files = tuple(BucketFile(**entry) for entry in values.pop("files"))
+    return SnapshotManifest(inputs=inputs, files=files, **values)
+
+
+def _inconsistency(manifest: SnapshotManifest, folder: str) -> str:
+    if manifest.snapshot_id != folder:
+        return f"it names snapshot {manifest.snapshot_id}, expected {folder}"
+    if manifest.snapshot_id != manifest.inputs.snapshot_id:
+        return f"its inputs belong to snapshot {manifest.inputs.snapshot_id}"
+    if [entry.bucket for entry in manifest.files] != list(range(manifest.inputs.num_buckets)):
+        return f"it lists {len(manifest.files)} files, expected one for each of {manifest.inputs.num_buckets} buckets"
+    if any(Path(entry.path).name != entry.path for entry in manifest.files):
+        return "it lists a file outside the snapshot's folder"
+    if sum(entry.num_customers for entry in manifest.files) != manifest.num_customers:
+        return "the customers of its files do not add up to num_customers"
+    return ""

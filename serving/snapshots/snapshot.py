@@ -1,0 +1,114 @@
+"""A snapshot in memory: memory-mapped columns, and rows found by bucket and binary search.
+
+A row number counts through the buckets in order, so it names a customer of the whole snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from engine.hashing import bucket_of
+from serving.snapshots.manifest import SnapshotInputs, SnapshotManifest
+from serving.snapshots.ranking import Ranking, rank
+from serving.snapshots.search import find_string, find_strings
+
+
+class Snapshot:
+    """The scores of the whole chain as of one instant; immutable.
+
+    manifest : what it was made from
+    batches  : one record batch per bucket, with the columns of `snapshot_schema`
+
+    `open_current` and `open_snapshot` make them from files, after checking every hash.
+    """
+
+    def __init__(self, manifest: SnapshotManifest, batches: Sequence[pa.RecordBatch]) -> None:
+        self.manifest = manifest
+        self.batches = tuple(batches)
+        self.edges_days = np.asarray(manifest.inputs.edges_days)  # float64[num_bins]
+        self._starts = np.cumsum([0, *(batch.num_rows for batch in self.batches)])  # int64[num_buckets + 1]
+
+    @property
+    def snapshot_id(self) -> str:
+        return self.manifest.snapshot_id
+
+    @property
+    def inputs(self) -> SnapshotInputs:
+        return self.manifest.inputs
+
+    @property
+    def num_customers(self) -> int:
+        return int(self._starts[-1])
+
+    def lookup(self, customer_id: str) -> int | None:
+        """Row of a customer, or None."""
+        bucket = int(bucket_of(pa.array([customer_id], pa.string()), len(self.batches))[0])
+        row = find_string(self.batches[bucket].column("customer_id"), customer_id)
+        return None if row < 0 else int(self._starts[bucket]) + row
+
+    def lookup_many(self, customer_ids: pa.StringArray) -> NDArray[np.int64]:
+        """Rows of many customers.
+
+        customer_ids : string[num_wanted]
+        returns      : int64[num_wanted]; -1 where the snapshot has no such customer
+        """
+        rows = np.full(len(customer_ids), -1, np.int64)
+        for bucket, places in _groups(bucket_of(customer_ids, len(self.batches))):
+            found = find_strings(self.batches[bucket].column("customer_id"), customer_ids.take(pa.array(places)))
+            rows[places] = np.where(found < 0, -1, found + self._starts[bucket])
+        return rows
+
+    def take(self, rows: NDArray[np.int64] | NDArray[np.int32]) -> pa.RecordBatch:
+        """The given rows, in the given order, as one record batch."""
+        pieces = [self.batches[0].slice(0, 0)]
+        places = [np.zeros(0, np.int64)]
+        bucket_of_row = np.searchsorted(self._starts, rows, side="right") - 1
+        for bucket, members in _groups(bucket_of_row):
+            pieces.append(self.batches[bucket].take(pa.array(rows[members] - self._starts[bucket])))
+            places.append(members)
+        by_bucket = pa.concat_batches(pieces)
+        back = np.empty(len(rows), np.int64)
+        back[np.concatenate(places)] = np.arange(len(rows))
+        return by_bucket.take(pa.array(back))
+
+    def slice(self, begin: int, end: int) -> pa.RecordBatch:
+        """Rows [begin, end), as a view where one bucket holds them all."""
+        first = int(np.searchsorted(self._starts, begin, side="right")) - 1
+        pieces = []
+        for bucket in range(max(first, 0), len(self.batches)):
+            start = int(self._starts[bucket])
+            if start >= end:
+                break
+            offset = max(begin - start, 0)
+            pieces.append(self.batches[bucket].slice(offset, end - start - offset))
+        if len(pieces) == 1:
+            return pieces[0]
+        return pa.concat_batches([self.batches[0].slice(0, 0), *pieces])
+
+    @cached_property
+    def ranking(self) -> Ranking:
+        """Who is most at risk; sorted at first use."""
+        table = pa.Table.from_batches(self.batches)
+        return rank(table["churn_probability"].to_numpy(), table["customer_id"], table["store_id"])
+
+
+def survival(batch: pa.RecordBatch) -> NDArray[np.float32]:
+    """float32[num_rows, num_bins] of a record batch, as a view."""
+    column = batch.column("survival")
+    curves: NDArray[np.float32] = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+    return curves
+
+
+def _groups(keys: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """(key, places that have it in rising order) of every key that occurs."""
+    if len(keys) == 0:
+        return
+    order = np.argsort(keys, kind="stable")
+    starts = np.flatnonzero(np.diff(keys[order], prepend=-1))
+    for places in np.split(order, starts[1:]):
+        yield int(keys[places[0]]), places

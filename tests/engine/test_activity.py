@@ -1,0 +1,49 @@
+"""The chain's pulse, against counting by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.activity import DailyActivity, measure_activity
+from engine.history import History
+from engine.ingest import ingest
+from engine.instants import DAY_US, parse_instant
+from tests.engine.conftest import WriteSource
+
+
+@settings(deadline=None)
+@given(
+    num_orders=st.lists(st.integers(0, 9), max_size=12),
+    day=st.integers(-3, 15),
+    hour=st.integers(0, 23),
+    window=st.integers(1, 10),
+)
+def test_the_mean_is_over_whole_days_before_the_day_of_the_instant(
+    num_orders: list[int], day: int, hour: int, window: int
+) -> None:
+    activity = DailyActivity(first_day=100, num_orders=np.array(num_orders, np.int64))
+    as_of_us = np.array([(100 + day) * DAY_US + hour * DAY_US // 24])
+    seen = [count for index, count in enumerate(num_orders) if max(0, min(day, len(num_orders)) - window) <= index < day]
+    expected = np.mean(seen) if seen else np.nan
+    np.testing.assert_allclose(activity.orders_before(as_of_us, window), [expected])
+
+
+def test_only_orders_before_the_instant_are_counted(store: Path, write_text: WriteSource) -> None:
+    lines = ["a,2017-01-01 10:00,1", "b,2017-01-01 23:59,1", "a,2017-01-03 00:00,1", "b,2017-01-03 12:00,-1", "c,2017-01-04,1"]
+    ingest(store, [write_text("t.csv", "customer_id,timestamp,amount", *lines)], num_buckets=4)
+    history = History.open(store)
+    assert measure_activity(history.partitions()).num_orders.tolist() == [2, 0, 1, 1]
+    before = measure_activity(history.partitions(), before_us=parse_instant("2017-01-03"))
+    assert before.num_orders.tolist() == [2]
+    assert before.first_day * DAY_US == parse_instant("2017-01-01")
+
+
+@pytest.mark.parametrize("before_us", [None, 0])
+def test_no_orders_at_all(before_us: int | None) -> None:
+    activity = measure_activity([], before_us=before_us)
+    assert np.isnan(activity.orders_before(np.array([0, DAY_US]), 7)).all()

@@ -1,0 +1,104 @@
+"""The law of ingest: any split of the rows into files, in any order, over any number of buckets, gives the same events."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine import spill
+from engine.history import History
+from engine.ingest import ingest
+from tests.engine.reference_history import FIELDS, Row, build_events, decode, write_rows
+
+DAY_US = 86_400_000_000
+MONEY = st.integers(-300_00_00, 300_00_00).map(lambda units: Decimal(units).scaleb(-4))
+FEW_NAMES = st.sampled_from([None, "1", "2", "north", "süd", "Süd", "𝒵"])
+
+ROWS = st.lists(
+    st.builds(
+        Row,
+        customer_id=st.sampled_from(["1", "10", "2", "é", "z", "\uffee", "𝒵", "c" * 40]),
+        timestamp_us=st.integers(0, 5).map(lambda day: 17_000 * DAY_US + day * DAY_US // 2 + day),
+        amount=MONEY,
+        order_id=st.sampled_from([None, "A", "B", "C"]),
+        quantity=st.one_of(st.none(), st.integers(-3, 3)),
+        discount=st.one_of(st.none(), MONEY),
+        store_id=FEW_NAMES,
+        channel=FEW_NAMES,
+        product_id=FEW_NAMES,
+        category=FEW_NAMES,
+        is_return=st.sampled_from([None, False, True]),
+    ),
+    min_size=1,
+    max_size=30,
+)
+OPTIONAL_FIELDS = [name for name in FIELDS if name != "customer_id"]
+CHOSEN_FIELDS = st.sets(st.sampled_from(OPTIONAL_FIELDS)).map(lambda chosen: ("customer_id", *sorted(chosen)))
+
+quick = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture(autouse=True)
+def _without_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+def ingest_rows(folder: Path, pieces: Sequence[Sequence[Row]], fields: Sequence[str], num_buckets: int) -> History:
+    files = [write_rows(folder / f"{index}.parquet", piece, fields) for index, piece in enumerate(pieces)]
+    ingest(folder / "store", files, num_buckets=num_buckets)
+    return History.open(folder / "store")
+
+
+@quick
+@given(rows=ROWS, fields=CHOSEN_FIELDS, num_buckets=st.sampled_from([1, 2, 5]), data=st.data())
+def test_any_split_order_and_bucket_count_gives_the_reference_events(
+    rows: list[Row], fields: tuple[str, ...], num_buckets: int, data: st.DataObject
+) -> None:
+    shuffled = data.draw(st.permutations(rows))
+    cuts = sorted(data.draw(st.sets(st.integers(1, len(rows) - 1), max_size=2))) if len(rows) > 1 else []
+    pieces = [shuffled[begin:end] for begin, end in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
+    if len({tuple(piece) for piece in pieces}) < len(pieces):
+        pieces = [shuffled]  # files of equal bytes count once, which is another law
+    with tempfile.TemporaryDirectory() as folder:
+        history = ingest_rows(Path(folder), pieces, fields, num_buckets)
+        expected = build_events(rows, fields)
+        assert decode(history) == expected
+        assert history.manifest.num_events == len(expected)
+        assert history.manifest.amount_minor_total == sum(event.amount_minor for event in expected)
+        assert history.verify() == []
+
+
+@quick
+@given(first=ROWS, second=ROWS, num_buckets=st.sampled_from([1, 3]))
+def test_a_later_ingest_replaces_whole_orders_and_keeps_the_others(first: list[Row], second: list[Row], num_buckets: int) -> None:
+    def key(row: Row) -> tuple[str, object]:
+        return row.customer_id, row.timestamp_us if row.order_id is None else row.order_id
+
+    arriving = {key(row) for row in second}
+    known = {key(row) for row in first}
+    with tempfile.TemporaryDirectory() as folder:
+        history = ingest_rows(Path(folder), [first], FIELDS, num_buckets)
+        report = ingest(history.store, [write_rows(Path(folder) / "later.parquet", second)])
+        expected = build_events([row for row in first if key(row) not in arriving] + second)
+        assert decode(History.open(history.store)) == expected
+        if first != second:  # else the file is skipped
+            assert report.num_orders_new == len(arriving - known)
+            assert report.num_orders_replaced + report.num_orders_unchanged == len(arriving & known)
+
+
+def test_a_bucket_too_large_for_memory_is_aggregated_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        Row(customer_id=f"c{index % 17}", timestamp_us=index * DAY_US // 3, amount=Decimal(index) / 7, order_id=str(index % 5))
+        for index in range(400)
+    ]
+    rows = [Row(**{**vars(row), "amount": row.amount.quantize(Decimal("0.0001"))}) for row in rows]
+    monkeypatch.setattr(spill, "_PIECE_LINES", 50)
+    monkeypatch.setattr(spill, "_CHUNK_LINES", 64)
+    assert decode(ingest_rows(tmp_path, [rows[:150], rows[150:]], FIELDS, 2)) == build_events(rows)

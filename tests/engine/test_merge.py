@@ -1,0 +1,92 @@
+"""Arriving orders against stored ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from engine.events import BucketEvents, concatenate
+from engine.merge import MergeCounts, merge_events
+from engine.schema import EVENT_SCHEMA, EventKind
+
+Row = tuple[str, int, int, str]  # customer, order key, amount, store
+
+
+def make_events(rows: Sequence[Row], **constant: Any) -> BucketEvents:
+    ids = sorted({row[0] for row in rows})
+    stores = sorted({row[3] for row in rows})
+    columns = {field.name: np.zeros(len(rows), field.type.to_pandas_dtype()) for field in EVENT_SCHEMA}
+    columns["kind"][:] = EventKind.PURCHASE
+    columns["order_key"][:] = [row[1] for row in rows]
+    columns["amount_minor"][:] = [row[2] for row in rows]
+    columns["store_code"][:] = [stores.index(row[3]) for row in rows]
+    columns["channel_code"][:] = -1
+    for name, value in constant.items():
+        columns[name][:] = value
+    return BucketEvents(
+        customer_ids=pa.array(ids),
+        customer=np.array([ids.index(row[0]) for row in rows]),
+        columns=columns,
+        names={"store_code": pa.array(stores), "channel_code": pa.array([], pa.string())},
+    ).sorted()
+
+
+def list_rows(events: BucketEvents) -> list[Row]:
+    return [
+        (
+            events.customer_ids[customer].as_py(),
+            int(events.columns["order_key"][row]),
+            int(events.columns["amount_minor"][row]),
+            events.names["store_code"][int(events.columns["store_code"][row])].as_py(),
+        )
+        for row, customer in enumerate(events.customer)
+    ]
+
+
+def test_into_an_empty_bucket_everything_is_new() -> None:
+    rows = [("a", 1, 5, "s"), ("b", 1, 5, "s")]
+    events, counts = merge_events(None, make_events(rows))
+    assert list_rows(events) == rows
+    assert counts == MergeCounts(num_new=2)
+
+
+def test_new_replaced_and_unchanged_are_told_apart() -> None:
+    present = make_events([("a", 1, 5, "north"), ("a", 2, 6, "north"), ("c", 1, 7, "south")])
+    arriving = make_events([("a", 1, 5, "north"), ("a", 2, 60, "east"), ("b", 1, 8, "west")])
+    events, counts = merge_events(present, arriving)
+    assert list_rows(events) == [("a", 1, 5, "north"), ("a", 2, 60, "east"), ("b", 1, 8, "west"), ("c", 1, 7, "south")]
+    assert counts == MergeCounts(num_new=1, num_replaced=1, num_unchanged=1)
+    assert events.names["store_code"].to_pylist() == ["east", "north", "south", "west"]
+
+
+@pytest.mark.parametrize("name", [name for name in EVENT_SCHEMA.names if name not in ("order_key", "store_code", "channel_code")])
+def test_a_change_in_any_column_replaces(name: str) -> None:
+    rows = [("a", 1, 5, "s")]
+    events, counts = merge_events(make_events(rows), make_events(rows, **{name: 2}))
+    assert counts == MergeCounts(num_replaced=1)
+    assert events.columns[name].tolist() == [2]
+    assert events.num_events == 1
+
+
+def test_a_store_of_another_name_replaces_and_the_old_name_goes() -> None:
+    events, counts = merge_events(make_events([("a", 1, 5, "s")]), make_events([("a", 1, 5, "t")]))
+    assert counts == MergeCounts(num_replaced=1)
+    assert events.names["store_code"].to_pylist() == ["t"]
+
+
+def test_an_order_that_lost_its_return_is_replaced() -> None:
+    order = [("a", 1, 5, "s")]
+    present = concatenate(make_events(order), make_events(order, kind=EventKind.RETURN)).sorted()
+    events, counts = merge_events(present, make_events(order))
+    assert counts == MergeCounts(num_replaced=1)
+    assert list_rows(events) == order
+
+
+def test_counts_add_up() -> None:
+    assert MergeCounts(num_new=1, num_replaced=2) + MergeCounts(num_new=3, num_unchanged=4) == MergeCounts(
+        num_new=4, num_replaced=2, num_unchanged=4
+    )

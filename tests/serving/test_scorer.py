@@ -1,0 +1,91 @@
+"""Devices, and what happens when one is lost."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from engine.errors import DeviceError, InvalidArgumentError
+from engine.history import History
+from engine.labels import eligible
+from serving import scorer
+from serving.scorer import resolve_device, score_partition
+from tests.serving.conftest import TRAINED_AS_OF_US
+from training.registry import champion
+
+
+def test_a_device_that_is_none_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match="device: found 'tpu', expected one of auto, cpu, cuda"):
+        resolve_device("tpu")
+
+
+def test_without_cuda_auto_is_the_cpu_and_cuda_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == "cpu"
+    assert resolve_device("cpu") == "cpu"
+    with pytest.raises(DeviceError, match="torch finds no CUDA device; use --device cpu or auto"):
+        resolve_device("cuda")
+
+
+def test_a_cuda_that_is_there_and_cannot_work_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise RuntimeError("CUDA error: no kernel image is available\nmore lines")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "ones", fail)
+    assert resolve_device("auto") == "cpu"
+    with pytest.raises(DeviceError, match=r"no kernel image is available; use --device"):
+        resolve_device("cuda")
+
+
+def test_a_lost_gpu_gives_the_scores_of_the_cpu_and_one_log_line(
+    trained_store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    history, bundle = History.open(trained_store), champion(trained_store)
+    partition = history.partition(0)
+    customers = eligible(partition, TRAINED_AS_OF_US, bundle.active_within_days)
+    expected = score_partition(bundle, partition, history.activity(), customers, TRAINED_AS_OF_US, device="cpu")
+    predict_survival = scorer.predict_survival
+
+    def lose_the_gpu(*arguments: object, device: str) -> object:
+        if device == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return predict_survival(*arguments, device=device)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(scorer, "predict_survival", lose_the_gpu)
+    with caplog.at_level(logging.WARNING):
+        scores = score_partition(bundle, partition, history.activity(), customers, TRAINED_AS_OF_US, device="cuda")
+    assert scores.device == "cpu"
+    assert np.array_equal(scores.survival, expected.survival)
+    assert [line for line in caplog.messages if "scoring these" in line] == caplog.messages
+    assert len(caplog.messages) == 1
+
+
+def test_a_fault_of_the_model_itself_is_not_hidden(trained_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise RuntimeError("shapes cannot be multiplied")
+
+    history, bundle = History.open(trained_store), champion(trained_store)
+    monkeypatch.setattr(scorer, "predict_survival", fail)
+    for device in ("cpu", "cuda"):
+        with pytest.raises(RuntimeError, match="shapes"):
+            score_partition(
+                bundle, history.partition(0), history.activity(), np.zeros(1, np.int64), TRAINED_AS_OF_US, device=device
+            )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cpu_and_cuda_agree(trained_store: Path) -> None:
+    history, bundle = History.open(trained_store), champion(trained_store)
+    partition = history.partition(0)
+    customers = eligible(partition, TRAINED_AS_OF_US, bundle.active_within_days)
+    cpu, cuda = (
+        score_partition(bundle, partition, history.activity(), customers, TRAINED_AS_OF_US, device=device)
+        for device in ("cpu", "cuda")
+    )
+    assert cuda.device == "cuda"
+    assert np.abs(cpu.survival - cuda.survival).max() < 1e-5

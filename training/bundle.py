@@ -1,0 +1,232 @@
+"""Bundles: one trained model with all that scoring needs, in a folder, bound by a hash.
+
+    weights.safetensors    weights and normalisers
+    bundle.json            {"content_hash": "sha256:…", "content": {what it is, how it was trained, calibration}}
+
+The hash covers the weights' bytes and the content, and bundle.json has to be byte for byte what would be written again: no
+byte of either file can change unnoticed. Nothing is loaded as a tensor before that is settled, and nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+
+from engine.errors import IntegrityError, InvalidArgumentError, NoBundleError
+from engine.files import sha256_bytes, write_bytes_atomic
+from training.calibration import Calibration
+from training.config import ModelConfig, TrainConfig
+from training.inference import FittedModel
+from training.model import SequenceModel
+from training.normaliser import Normaliser
+from training.situation import SITUATION_NAMES
+from training.tokens import TOKEN_NAMES
+from training.trained import TrainedModel
+
+BUNDLE_SCHEMA_VERSION = 1
+WEIGHTS_FILE = "weights.safetensors"
+DESCRIPTION_FILE = "bundle.json"
+
+_NETWORK_PREFIX = "network."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bundle:
+    """A trained model as it lies in a folder.
+
+    name, version : from the folder, store/models/<name>/<version>
+    content_hash  : "sha256:…" over weights and description; the same for the same training, wherever it lies
+    """
+
+    name: str
+    version: str
+    folder: Path
+    content_hash: str
+    trained: TrainedModel
+
+    @property
+    def model(self) -> FittedModel:
+        return self.trained.model
+
+    @property
+    def config(self) -> TrainConfig:
+        return self.model.config
+
+    @property
+    def as_of_us(self) -> int:
+        return self.trained.as_of_us
+
+    @property
+    def horizon_days(self) -> int:
+        return self.config.horizon_days
+
+    @property
+    def active_within_days(self) -> int:
+        return self.config.active_within_days
+
+    @property
+    def edges_days(self) -> NDArray[np.float64]:
+        return self.model.edges_days
+
+    @property
+    def calibration(self) -> Calibration:
+        return self.model.calibration
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BundleDescription:
+    """What bundle.json says, of a bundle whose weights nobody needs right now."""
+
+    content_hash: str
+    as_of_us: int
+    horizon_days: int
+    active_within_days: int
+
+
+def save(trained: TrainedModel, directory: str | Path) -> str:
+    """Write the two files into a folder, the description last; returns the content hash."""
+    directory = Path(directory)
+    weights = save_tensors(_tensors(trained.model))
+    content = _content(trained)
+    content_hash = _hash(content, weights)
+    write_bytes_atomic(directory / WEIGHTS_FILE, weights)
+    write_bytes_atomic(directory / DESCRIPTION_FILE, _render(content_hash, content))
+    return content_hash
+
+
+def load(directory: str | Path) -> Bundle:
+    """The bundle in a folder.
+
+    raises : NoBundleError where there is none; IntegrityError where a byte is not as written, or where the bundle was made for
+             another catalogue of tokens or indicators
+    """
+    directory = Path(directory).resolve()
+    content_hash, content = _read_description(directory)
+    weights = _read(directory / WEIGHTS_FILE)
+    found = _hash(content, weights)
+    if found != content_hash:
+        raise IntegrityError(f"{directory}: found {found}, expected {content_hash}; the bundle is damaged: train again")
+    config = _parse_config(content["config"])
+    tensors = load_tensors(weights)
+    network = SequenceModel(config.model)
+    network.load_state_dict(
+        {name.removeprefix(_NETWORK_PREFIX): value for name, value in tensors.items() if name.startswith(_NETWORK_PREFIX)}
+    )
+    network.requires_grad_(False).eval()
+    model = FittedModel(
+        config=config,
+        network=network,
+        token_normaliser=_normaliser(tensors, "token_normaliser"),
+        situation_normaliser=_normaliser(tensors, "situation_normaliser"),
+        calibration=Calibration(**content["calibration"]),
+    )
+    trained = TrainedModel(
+        model=model,
+        as_of_us=content["as_of_us"],
+        history_hash=content["history_hash"],
+        num_customers=content["num_customers"],
+        validation=content["validation"],
+    )
+    return Bundle(
+        name=directory.parent.name, version=directory.name, folder=directory, content_hash=content_hash, trained=trained
+    )
+
+
+def describe(directory: str | Path) -> BundleDescription:
+    """What a bundle is, from its description alone; the weights are not checked here, `load` does that.
+
+    raises : NoBundleError, IntegrityError
+    """
+    content_hash, content = _read_description(Path(directory))
+    config = content["config"]
+    return BundleDescription(
+        content_hash=content_hash,
+        as_of_us=content["as_of_us"],
+        horizon_days=config["horizon_days"],
+        active_within_days=config["active_within_days"],
+    )
+
+
+def _tensors(model: FittedModel) -> dict[str, torch.Tensor]:
+    tensors = {_NETWORK_PREFIX + name: value.detach().contiguous() for name, value in model.network.state_dict().items()}
+    for name in ("token_normaliser", "situation_normaliser"):
+        normaliser: Normaliser = getattr(model, name)
+        tensors[f"{name}.mean"] = torch.from_numpy(normaliser.mean.copy())
+        tensors[f"{name}.scale"] = torch.from_numpy(normaliser.scale.copy())
+    return tensors
+
+
+def _normaliser(tensors: dict[str, torch.Tensor], name: str) -> Normaliser:
+    return Normaliser(mean=tensors[f"{name}.mean"].numpy(), scale=tensors[f"{name}.scale"].numpy())
+
+
+def _content(trained: TrainedModel) -> dict[str, Any]:
+    return {
+        "schema_version": BUNDLE_SCHEMA_VERSION,
+        "as_of_us": trained.as_of_us,
+        "history_hash": trained.history_hash,
+        "num_customers": trained.num_customers,
+        "validation": trained.validation,
+        "config": asdict(trained.model.config),
+        "calibration": asdict(trained.model.calibration),
+        "token_names": list(TOKEN_NAMES),
+        "situation_names": list(SITUATION_NAMES),
+    }
+
+
+def _hash(content: dict[str, Any], weights: bytes) -> str:
+    canonical = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
+    # The length in front: no other split into description and weights gives the same bytes.
+    return sha256_bytes(len(canonical).to_bytes(8, "big") + canonical + weights)
+
+
+def _render(content_hash: str, content: dict[str, Any]) -> bytes:
+    return (
+        json.dumps({"content_hash": content_hash, "content": content}, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
+    )
+
+
+def _read_description(directory: Path) -> tuple[str, dict[str, Any]]:
+    path = directory / DESCRIPTION_FILE
+    if not path.exists():
+        raise NoBundleError(f"{directory} holds no {DESCRIPTION_FILE}; run `ebbtide train`")
+    data = _read(path)
+    try:
+        document = json.loads(data)
+        content_hash, content = document["content_hash"], document["content"]
+        is_as_written = _render(content_hash, content) == data
+        version = content["schema_version"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise IntegrityError(f"{path} is not a bundle's description ({error}); train again") from error
+    if not is_as_written:
+        raise IntegrityError(f"{path} is not as it was written; the bundle is damaged: train again")
+    if version != BUNDLE_SCHEMA_VERSION:
+        raise IntegrityError(f"{path}: found bundle schema {version}, expected {BUNDLE_SCHEMA_VERSION}; train again")
+    for field, expected in (("token_names", TOKEN_NAMES), ("situation_names", SITUATION_NAMES)):
+        if tuple(content[field]) != expected:
+            changed = sorted(set(content[field]) ^ set(expected)) or ["their order"]
+            raise IntegrityError(f"{path}: {field} differ from this version's in {', '.join(changed)}; train again")
+    return content_hash, content
+
+
+def _parse_config(document: dict[str, Any]) -> TrainConfig:
+    try:
+        model = ModelConfig(**{**document["model"], "edges_days": tuple(document["model"]["edges_days"])})
+        return TrainConfig(**{**document, "model": model})
+    except (InvalidArgumentError, TypeError) as error:
+        raise IntegrityError(f"the bundle's settings are not this version's ({error}); train again") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise IntegrityError(f"{path} is missing; the bundle is damaged: train again") from error

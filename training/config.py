@@ -1,0 +1,100 @@
+"""Settings of the model and of its training. The defaults are measured on several data sets: see docs/log.md."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from engine.errors import InvalidArgumentError
+
+# Days. Fine where weekly shoppers come back, coarse where only the lapsed are left.
+DEFAULT_EDGES_DAYS: tuple[float, ...] = (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 180, 270, 365)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelConfig:
+    """Size and shape of the sequence model."""
+
+    edges_days: tuple[float, ...] = DEFAULT_EDGES_DAYS
+    """Upper edges of the hazard bins, ascending; the first bin begins at 0."""
+
+    state_size: int = 48
+    """Width of the GRU's state."""
+
+    head_size: int = 96
+    """Width of the two hidden layers of the head."""
+
+    dropout: float = 0.1
+    """Share of the head's hidden units that are dropped in training."""
+
+    context_events: int = 128
+    """The state comes from at most this many last events; what is older speaks through the indicators."""
+
+    def __post_init__(self) -> None:
+        edges = self.edges_days
+        if len(edges) < 2 or edges[0] <= 0 or any(later <= earlier for earlier, later in zip(edges, edges[1:], strict=False)):
+            raise InvalidArgumentError("edges_days", f"found {edges}, expected two or more ascending numbers of days above 0")
+        _check("state_size", self.state_size, 1, 4096)
+        _check("head_size", self.head_size, 1, 4096)
+        _check("dropout", self.dropout, 0.0, 0.9)
+        _check("context_events", self.context_events, 8, 65_536)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainConfig:
+    """What to learn and how."""
+
+    horizon_days: int = 30
+    """Churn is: no purchase within this many days."""
+
+    active_within_days: int = 90
+    """Who is asked about: customers with a purchase in the days before the instant."""
+
+    seed: int = 0
+    """Same inputs, seed and machine give the same weights."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    """Size and shape of the sequence model."""
+
+    num_epochs: int = 16
+    """Passes over the customers, of the one-cycle schedule."""
+
+    instants_per_epoch: int = 48
+    """Query instants drawn per customer and epoch, over the whole past; those where the customer is not eligible are dropped."""
+
+    batch_customers: int = 64
+    """Sequences per optimiser step."""
+
+    learning_rate: float = 4e-3
+    """Peak of the one-cycle schedule (AdamW)."""
+
+    weight_decay: float = 0.05
+    """Of AdamW, on matrices only."""
+
+    horizon_weight: float = 1.0
+    """Weight of the cross entropy at `horizon_days` beside the likelihood of all bins."""
+
+    average_decay: float = 0.98
+    """Decay per step of the moving average of the weights, which is what is kept."""
+
+    max_events: int = 2_000_000
+    """Larger histories are learnt from a random sample of customers of about this many events."""
+
+    def __post_init__(self) -> None:
+        last_edge = self.model.edges_days[-1]
+        _check("horizon_days", self.horizon_days, 1, last_edge)
+        _check("active_within_days", self.active_within_days, 1, 3650)
+        _check("seed", self.seed, 0, 2**31 - 1)
+        _check("num_epochs", self.num_epochs, 1, 1000)
+        _check("instants_per_epoch", self.instants_per_epoch, 1, 10_000)
+        _check("batch_customers", self.batch_customers, 1, 65_536)
+        _check("learning_rate", self.learning_rate, 1e-6, 1.0)
+        _check("weight_decay", self.weight_decay, 0.0, 10.0)
+        _check("horizon_weight", self.horizon_weight, 0.0, 100.0)
+        _check("average_decay", self.average_decay, 0.0, 0.9999)
+        _check("max_events", self.max_events, 1000, 2**40)
+
+
+def _check(name: str, value: float, lowest: float, highest: float) -> None:
+    if not math.isfinite(value) or not lowest <= value <= highest:
+        raise InvalidArgumentError(name, f"found {value}, expected a number from {lowest:g} to {highest:g}")

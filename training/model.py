@@ -1,0 +1,51 @@
+"""The sequence model: a causal GRU over events and a head that gives purchase rates."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from training.config import ModelConfig
+from training.situation import NUM_SITUATION_FEATURES
+from training.tokens import NUM_TOKEN_FEATURES
+
+
+class SequenceModel(nn.Module):
+    """States from tokens, log daily purchase rates from a state and a situation.
+
+    T: events of the longest sequence, F: token features, D: state size, S: situation features, K: hazard bins.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        num_bins = len(config.edges_days)
+        self.gru = nn.GRU(NUM_TOKEN_FEATURES, config.state_size, batch_first=True)
+        self.body = nn.Sequential(
+            nn.Linear(config.state_size + NUM_SITUATION_FEATURES, config.head_size),
+            nn.SiLU(),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.head_size, config.head_size),
+            nn.SiLU(),
+            nn.Dropout(config.dropout),
+        )
+        self.rates = nn.Linear(config.head_size, num_bins)
+        nn.init.zeros_(self.rates.weight)
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """State after every event of right-padded sequences. (B, T, F) -> (B, T, D); states at padding mean nothing.
+
+        The GRU runs over the padding: causality keeps it out of what comes before, and the backward pass of packed sequences
+        costs the square of T on the CPU (measured: 2.4 s against 0.03 s for 64 sequences of 128 events).
+        """
+        states: Tensor = self.gru(tokens)[0]
+        return states
+
+    def log_rates(self, state: Tensor, situation: Tensor) -> Tensor:
+        """(N, D), (N, S) -> (N, K)"""
+        hidden = self.body(torch.cat([state, situation], dim=1))
+        rates: Tensor = self.rates(hidden)
+        return rates
+
+    def encode_last(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """State after the last event of each sequence. (B, T, F), int64 (B,) -> (B, D)"""
+        return self.encode(tokens)[torch.arange(len(lengths), device=tokens.device), lengths - 1]

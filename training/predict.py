@@ -1,0 +1,69 @@
+"""Scores from a bundle: survival curves, and what is read off them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.activity import DailyActivity
+from engine.errors import InvalidArgumentError
+from engine.partition import Partition
+from training.bundle import Bundle
+from training.inference import survival_curves
+
+# Survival is open at both ends: 0 and 1 would claim to know. float32 next to 1 leaves room for it.
+_LOWEST, _HIGHEST = 1e-6, 1.0 - 1e-6
+
+
+def predict_survival(
+    bundle: Bundle,
+    partition: Partition,
+    activity: DailyActivity,
+    customer_index: NDArray[np.int64],
+    as_of_us: NDArray[np.int64] | int,
+    *,
+    device: str = "cpu",
+) -> NDArray[np.float32]:
+    """Calibrated P(no purchase in [as_of, as_of + edges_days[k])) of each query.
+
+    customer_index : int64[n]; each customer has an event before the instant
+    as_of_us       : int64[n], or one instant for all; events at or after it are not seen
+    device         : "cpu" or "cuda"
+    returns        : float32[n, num_bins], not increasing along the bins, inside (0, 1)
+    raises         : RuntimeError as torch does where the device fails
+    """
+    instants = np.ascontiguousarray(np.broadcast_to(np.asarray(as_of_us, np.int64), customer_index.shape))
+    survival = survival_curves(bundle.model, partition, activity, customer_index, instants, device=device)
+    return np.clip(survival, _LOWEST, _HIGHEST).astype(np.float32)
+
+
+def churn_probability(edges_days: NDArray[np.float64], survival: NDArray[np.float32], horizon_days: float) -> NDArray[np.float64]:
+    """Survival at a horizon, log-linear inside a bin (a constant rate).
+
+    survival : float32[n, num_bins]
+    returns  : float64[n]
+    raises   : InvalidArgumentError, if the horizon is not in (0, last edge]
+    """
+    last_edge = float(edges_days[-1])
+    if not 0 < horizon_days <= last_edge:
+        raise InvalidArgumentError("horizon_days", f"found {horizon_days:g}, expected more than 0 and at most {last_edge:g}")
+    upper = int(np.searchsorted(edges_days, horizon_days))
+    start, stop = (0.0 if upper == 0 else float(edges_days[upper - 1])), float(edges_days[upper])
+    share = (horizon_days - start) / (stop - start)
+    after = np.log(survival[:, upper].astype(np.float64))
+    before = np.log(survival[:, upper - 1].astype(np.float64)) if upper > 0 else np.zeros(len(survival))
+    return np.asarray(np.exp(before + share * (after - before)))
+
+
+def expected_days_to_purchase(edges_days: NDArray[np.float64], survival: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Mean days to the next purchase, waits beyond the last edge counted as ending there (restricted mean).
+
+    survival : float32[n, num_bins]
+    returns  : float64[n], in (0, last edge)
+    """
+    at_edge = np.concatenate([np.ones((len(survival), 1)), survival.astype(np.float64)], axis=1)
+    before, after = at_edge[:, :-1], at_edge[:, 1:]
+    fall = np.log(before) - np.log(after)
+    # The integral of an exponential fall over a bin; its limit where nothing falls.
+    mean = np.where(fall > 1e-9, (before - after) / np.maximum(fall, 1e-9), 0.5 * (before + after))
+    return np.asarray(mean @ np.diff(edges_days, prepend=0.0))

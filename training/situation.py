@@ -1,0 +1,76 @@
+"""The situation at an instant: what the head sees beside the GRU's state."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.activity import DailyActivity
+from engine.indicators import INDICATORS, compute_indicators
+from engine.instants import DAY_US
+from engine.partition import Partition
+from kernels import gap_statistics, locate_instants
+from training.tokens import circle, signed_log
+
+INDICATOR_NAMES: tuple[str, ...] = tuple(indicator.name for indicator in INDICATORS)
+_OWN_NAMES: tuple[str, ...] = (
+    "log_days_since_event",
+    "log_days_since_purchase",
+    "log_days_over_mean_gap",
+    "log_days_over_longest_gap",
+    "weekday_sin",
+    "weekday_cos",
+    "year_sin",
+    "year_cos",
+    "log_chain_week_over_month",
+    "log_chain_month_over_quarter",
+)
+SITUATION_NAMES: tuple[str, ...] = (
+    *_OWN_NAMES,
+    *INDICATOR_NAMES,
+    *(f"{name}_missing" for name in (*_OWN_NAMES, *INDICATOR_NAMES)),
+)
+NUM_SITUATION_FEATURES = len(SITUATION_NAMES)
+SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUATION_NAMES.index("year_cos"))
+
+# Half a day: below it, ratios of gaps tell the hour of the visit rather than the habit.
+_SHORTEST_GAP_DAYS = 0.5
+
+
+def describe_situation(
+    partition: Partition, activity: DailyActivity, customer_index: NDArray[np.int64], as_of_us: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Raw features of each query, from events strictly before its instant.
+
+    customer_index, as_of_us : int64[num_queries]
+    returns                  : float32[num_queries, NUM_SITUATION_FEATURES]; NaN where undefined, flagged in the *_missing columns
+    """
+    own = _own_features(partition, activity, customer_index, as_of_us)
+    indicators = signed_log(compute_indicators(partition, customer_index, as_of_us).astype(np.float64))
+    values = np.concatenate([own, indicators], axis=1).astype(np.float32)
+    values[~np.isfinite(values)] = np.nan
+    return np.concatenate([values, np.isnan(values).astype(np.float32)], axis=1)
+
+
+def _own_features(
+    partition: Partition, activity: DailyActivity, customer_index: NDArray[np.int64], as_of_us: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    begin = partition.offsets[customer_index]
+    end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
+    gaps = gap_statistics(partition.timestamp_us, partition.is_purchase, begin, end, as_of_us)
+    mean_gap, longest_gap, since_purchase = gaps[:, 1], gaps[:, 3], gaps[:, 5]
+    last_event_us = partition.timestamp_us[np.maximum(end - 1, 0)]
+    since_event = np.where(end > begin, (as_of_us - last_event_us) / DAY_US, np.nan)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        week, month, quarter = (np.log(activity.orders_before(as_of_us, days)) for days in (7, 28, 91))
+        columns = [
+            np.log1p(since_event),
+            np.log1p(since_purchase),
+            np.log((since_purchase + _SHORTEST_GAP_DAYS) / (mean_gap + _SHORTEST_GAP_DAYS)),
+            np.log((since_purchase + _SHORTEST_GAP_DAYS) / (longest_gap + _SHORTEST_GAP_DAYS)),
+            *circle(as_of_us / (7 * DAY_US)),
+            *circle(as_of_us / (365.2425 * DAY_US)),
+            week - month,
+            month - quarter,
+        ]
+    return np.stack(columns, axis=1)
