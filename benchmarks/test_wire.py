@@ -22,16 +22,16 @@ from benchmarks.conftest import Report
 from benchmarks.echo_server import METHOD
 from engine.hashing import bucket_of
 from engine.instants import DAY_US, parse_instant
-from serving.batches import arrow_bytes, columns_message
 from serving.client import EbbtideClient
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
-from serving.rows import score_batch
+from serving.service.rows import score_batch
 from serving.snapshots import Snapshot, SnapshotInputs, commit, open_current, snapshot_folder, snapshot_schema, write_bucket
+from serving.wire.batches import arrow_bytes, columns_message
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SERVE = (
-    "import asyncio, logging, sys; from pathlib import Path; from serving.server import ServerConfig, serve; "
+    "import asyncio, logging, sys; from pathlib import Path; from serving.service.server import ServerConfig, serve; "
     "logging.basicConfig(level=logging.INFO); asyncio.run(serve(ServerConfig(store=Path(sys.argv[1]), listen='127.0.0.1:0')))"
 )
 _INPUTS = SnapshotInputs(

@@ -1,8 +1,7 @@
-"""The shape of an event at rest, and of a row in a source file: the one place that names the columns."""
+"""The shape of an event at rest: the one place that names its columns."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import IntEnum
 
 import pyarrow as pa
@@ -47,28 +46,3 @@ CUSTOMER_SCHEMA = pa.schema(
         pa.field("first_event", pa.int64(), nullable=False),
     ]
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SourceField:
-    """A field that a source file may bring."""
-
-    name: str
-    required: bool
-    description: str
-
-
-SOURCE_FIELDS: tuple[SourceField, ...] = (
-    SourceField(name="customer_id", required=True, description="who bought: text or integer"),
-    SourceField(name="timestamp", required=True, description="when: timestamp, date or ISO 8601 text; UTC unless zoned"),
-    SourceField(name="amount", required=False, description="money of the line in major units (12.34); else each line is 1"),
-    SourceField(name="order_id", required=False, description="which order; else one order per customer and timestamp"),
-    SourceField(name="quantity", required=False, description="pieces of the line; else 1"),
-    SourceField(name="discount", required=False, description="money taken off the line, in major units"),
-    SourceField(name="store_id", required=False, description="where: text or integer"),
-    SourceField(name="channel", required=False, description="through what: store, web, app, …"),
-    SourceField(name="product_id", required=False, description="what: text or integer"),
-    SourceField(name="category", required=False, description="kind of product: text or integer"),
-    SourceField(name="is_return", required=False, description="true if goods came back; else orders below zero are returns"),
-)
-SOURCE_FIELD_NAMES: tuple[str, ...] = tuple(field.name for field in SOURCE_FIELDS)

@@ -23,12 +23,12 @@ import pyarrow as pa
 
 from engine.errors import InvalidArgumentError, RemoteError
 from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, ScoreContext
-from serving.batches import BATCH_SCHEMA, read_arrow
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.risk import Grade
-from serving.status import error_of
-from serving.wire import read_context, read_customer, read_page
+from serving.wire.batches import BATCH_SCHEMA, read_arrow
+from serving.wire.messages import read_context, read_customer, read_page
+from serving.wire.status import error_of
 
 # A server that restarts is back within a second or two; every call only reads, so that repeating one is safe.
 _SERVICE_CONFIG = {

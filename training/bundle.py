@@ -3,8 +3,9 @@
     weights.safetensors    weights and normalisers
     bundle.json            {"content_hash": "sha256:…", "content": {what it is, how it was trained, calibration}}
 
-The hash covers the weights' bytes and the content, and bundle.json has to be byte for byte what would be written again: no
-byte of either file can change unnoticed. Nothing is loaded as a tensor before that is settled, and nothing is ever unpickled.
+The content names the hash of the weights' bytes, the content hash is that of the content, and bundle.json has to be byte for
+byte what would be written again: no byte of either file can change unnoticed. Nothing is loaded as a tensor before that is
+settled, and nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ def save(trained: TrainedModel, directory: str | Path) -> str:
     """Write the two files into a folder, the description last; returns the content hash."""
     directory = Path(directory)
     weights = save_tensors(_tensors(trained.model))
-    content = _content(trained)
-    content_hash = _hash(content, weights)
+    content = _content(trained, weights)
+    content_hash = _hash(content)
     write_bytes_atomic(directory / WEIGHTS_FILE, weights)
     write_bytes_atomic(directory / DESCRIPTION_FILE, _render(content_hash, content))
     return content_hash
@@ -111,9 +112,9 @@ def load(directory: str | Path) -> Bundle:
     directory = Path(directory).resolve()
     content_hash, content = _read_description(directory)
     weights = _read(directory / WEIGHTS_FILE)
-    found = _hash(content, weights)
-    if found != content_hash:
-        raise IntegrityError(f"{directory}: found {found}, expected {content_hash}; the bundle is damaged: train again")
+    found, expected = sha256_bytes(weights), content["weights_hash"]
+    if found != expected:
+        raise IntegrityError(f"{directory / WEIGHTS_FILE}: found {found}, expected {expected}; the bundle is damaged: train again")
     config = _parse_config(content["config"])
     tensors = load_tensors(weights)
     network = SequenceModel(config.model)
@@ -168,8 +169,9 @@ def _normaliser(tensors: dict[str, torch.Tensor], name: str) -> Normaliser:
     return Normaliser(mean=tensors[f"{name}.mean"].numpy(), scale=tensors[f"{name}.scale"].numpy())
 
 
-def _content(trained: TrainedModel) -> dict[str, Any]:
+def _content(trained: TrainedModel, weights: bytes) -> dict[str, Any]:
     return {
+        "weights_hash": sha256_bytes(weights),
         "schema_version": BUNDLE_SCHEMA_VERSION,
         "as_of_us": trained.as_of_us,
         "history_hash": trained.history_hash,
@@ -182,19 +184,17 @@ def _content(trained: TrainedModel) -> dict[str, Any]:
     }
 
 
-def _hash(content: dict[str, Any], weights: bytes) -> str:
-    canonical = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode()
-    # The length in front: no other split into description and weights gives the same bytes.
-    return sha256_bytes(len(canonical).to_bytes(8, "big") + canonical + weights)
+def _hash(content: Any) -> str:
+    return sha256_bytes(json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode())
 
 
-def _render(content_hash: str, content: dict[str, Any]) -> bytes:
-    return (
-        json.dumps({"content_hash": content_hash, "content": content}, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
-    )
+def _render(content_hash: str, content: Any) -> bytes:
+    document = {"content_hash": content_hash, "content": content}
+    return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
 def _read_description(directory: Path) -> tuple[str, dict[str, Any]]:
+    """The content hash and the content that it was checked against."""
     path = directory / DESCRIPTION_FILE
     if not path.exists():
         raise NoBundleError(f"{directory} holds no {DESCRIPTION_FILE}; run `ebbtide train`")
@@ -202,17 +202,17 @@ def _read_description(directory: Path) -> tuple[str, dict[str, Any]]:
     try:
         document = json.loads(data)
         content_hash, content = document["content_hash"], document["content"]
-        is_as_written = _render(content_hash, content) == data
-        version = content["schema_version"]
+        is_as_written = _hash(content) == content_hash and _render(content_hash, content) == data
     except (ValueError, TypeError, KeyError) as error:
         raise IntegrityError(f"{path} is not a bundle's description ({error}); train again") from error
     if not is_as_written:
         raise IntegrityError(f"{path} is not as it was written; the bundle is damaged: train again")
+    version = content["schema_version"]
     if version != BUNDLE_SCHEMA_VERSION:
         raise IntegrityError(f"{path}: found bundle schema {version}, expected {BUNDLE_SCHEMA_VERSION}; train again")
-    for field, expected in (("token_names", TOKEN_NAMES), ("situation_names", SITUATION_NAMES)):
-        if tuple(content[field]) != expected:
-            changed = sorted(set(content[field]) ^ set(expected)) or ["their order"]
+    for field, names in (("token_names", TOKEN_NAMES), ("situation_names", SITUATION_NAMES)):
+        if tuple(content[field]) != names:
+            changed = sorted(set(content[field]) ^ set(names)) or ["their order"]
             raise IntegrityError(f"{path}: {field} differ from this version's in {', '.join(changed)}; train again")
     return content_hash, content
 

@@ -56,16 +56,20 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     """Size and shape of the sequence model."""
 
-    num_epochs: int = 16
+    num_epochs: int = 12
     """Passes over the customers, of the one-cycle schedule."""
 
-    instants_per_epoch: int = 48
-    """Query instants drawn per customer and epoch, over the whole past; those where the customer is not eligible are dropped."""
+    learn_days: int = 150
+    """Query instants are drawn from this many last days, or from four horizons if that is longer: customers and chain change, and
+    what is older teaches old habits. All earlier events are still seen by the model."""
+
+    instants_per_epoch: int = 24
+    """Query instants drawn per customer and epoch; those where the customer is not eligible are dropped."""
 
     batch_customers: int = 64
     """Sequences per optimiser step."""
 
-    learning_rate: float = 4e-3
+    learning_rate: float = 2e-3
     """Peak of the one-cycle schedule (AdamW)."""
 
     weight_decay: float = 0.05
@@ -86,6 +90,7 @@ class TrainConfig:
         _check("active_within_days", self.active_within_days, 1, 3650)
         _check("seed", self.seed, 0, 2**31 - 1)
         _check("num_epochs", self.num_epochs, 1, 1000)
+        _check("learn_days", self.learn_days, 1, 36_500)
         _check("instants_per_epoch", self.instants_per_epoch, 1, 10_000)
         _check("batch_customers", self.batch_customers, 1, 65_536)
         _check("learning_rate", self.learning_rate, 1e-6, 1.0)

@@ -34,7 +34,9 @@ from training.tokens import SEASONAL_TOKENS, all_event_tokens
 
 # With less, a date in the year is seen once or hardly twice, and the model would learn the trend of the data by heart.
 _SEASONAL_SPAN_DAYS = 550
-_WARM_UP_SHARE = 0.2
+_LEARN_HORIZONS = 4
+_WARM_UP_OF_DATA = 0.2
+_WARM_UP_OF_STEPS = 0.2
 _GRADIENT_LIMIT = 1.0
 # A bin seen fewer times takes the rate of the last one seen enough.
 _LEAST_OUTCOMES_OF_A_BIN = 200
@@ -87,6 +89,7 @@ def _fit(
     random = np.random.default_rng(config.seed)
     first_us = int(past.timestamp_us.min())
     seasonal = known_until_us - first_us >= _SEASONAL_SPAN_DAYS * DAY_US
+    start_us = _first_instant_us(first_us, known_until_us, config)
     raw_tokens = all_event_tokens(past)
     token_normaliser = fit_normaliser(raw_tokens, ignore=() if seasonal else SEASONAL_TOKENS)
     tokens = token_normaliser.apply(raw_tokens)
@@ -96,7 +99,7 @@ def _fit(
         return draw_queries(
             past,
             random,
-            start_us=first_us,
+            start_us=start_us,
             known_until_us=known_until_us,
             num_instants=config.instants_per_epoch,
             active_within_days=config.active_within_days,
@@ -214,6 +217,13 @@ class _EpochBatches:
         )
 
 
+def _first_instant_us(first_us: int, known_until_us: int, config: TrainConfig) -> int:
+    learn_days = max(config.learn_days, _LEARN_HORIZONS * config.horizon_days)
+    # At the start of the data everybody looks new, which they are not when the model is used.
+    warm_up_us = round((known_until_us - first_us) * _WARM_UP_OF_DATA)
+    return max(first_us + warm_up_us, known_until_us - learn_days * DAY_US)
+
+
 def _cut_pieces(partition: Partition, context: int) -> _Pieces:
     stride = context // 2
     lengths = np.diff(partition.offsets)
@@ -259,7 +269,7 @@ def _optimiser(
         lr=config.learning_rate,
     )
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=config.learning_rate, total_steps=num_steps, pct_start=_WARM_UP_SHARE
+        optimiser, max_lr=config.learning_rate, total_steps=num_steps, pct_start=_WARM_UP_OF_STEPS
     )
     return optimiser, schedule
 

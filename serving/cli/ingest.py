@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.errors import InvalidArgumentError
-from engine.ingest_report import FileStatus
+from engine.fields import SOURCE_FIELDS
 from engine.instants import format_instant
-from engine.schema import SOURCE_FIELDS
 from serving.cli.options import store_option
 from serving.cli.output import console, json_option, print_json, stage
 from serving.cli.status import describe_history
 
 if TYPE_CHECKING:
-    from engine.ingest_report import IngestReport
+    from engine.ingest.report import IngestReport
 
 _FIELD_HELP = "\n".join(
     f"      {field.name:<12} {field.description}{' (required)' if field.required else ''}" for field in SOURCE_FIELDS
@@ -102,9 +101,9 @@ def describe_ingest(report: IngestReport) -> dict[str, Any]:
         "num_rows": report.num_rows,
         "num_bad_rows": report.num_bad_rows,
         "bad_rows": report.bad_rows,
-        "num_orders_new": report.num_orders_new,
-        "num_orders_replaced": report.num_orders_replaced,
-        "num_orders_unchanged": report.num_orders_unchanged,
+        "num_events_new": report.num_events_new,
+        "num_events_replaced": report.num_events_replaced,
+        "num_events_unchanged": report.num_events_unchanged,
         "num_sub_cent": report.num_sub_cent,
         "rounding_major": report.rounding_major,
         "files": [
@@ -123,6 +122,8 @@ def describe_ingest(report: IngestReport) -> dict[str, Any]:
 
 def print_ingest(report: IngestReport) -> None:
     """The report for a person: what came in, what was kept out and where it is, what is there now."""
+    from engine.ingest import FileStatus
+
     out = console()
     for file in report.files:
         if file.status == FileStatus.SKIPPED:
@@ -133,13 +134,13 @@ def print_ingest(report: IngestReport) -> None:
         changes = [
             f"{count:,} {what}"
             for count, what in (
-                (report.num_orders_new, "new"),
-                (report.num_orders_replaced, "replaced"),
-                (report.num_orders_unchanged, "unchanged"),
+                (report.num_events_new, "new"),
+                (report.num_events_replaced, "replaced"),
+                (report.num_events_unchanged, "unchanged"),
             )
             if count
         ]
-        out.print(f"Read {report.num_rows:,} rows; orders: {', '.join(changes) or 'none'}.")
+        out.print(f"Read {report.num_rows:,} rows; events: {', '.join(changes) or 'none'}.")
     if report.num_sub_cent:
         out.print(
             f"{report.num_sub_cent:,} amounts had fractions of a cent; rounding each order to the cent changed the total by "

@@ -23,8 +23,8 @@ def serve(store: Path, listen: str) -> None:
     Services: ebbtide.v1.ScoringService, grpc.health.v1.Health and server reflection. A newer snapshot is picked up while
     serving; without one the server runs, and tells its callers what to run.
     """
-    from serving.server import ServerConfig
-    from serving.server import serve as run
+    from serving.service.server import ServerConfig
+    from serving.service.server import serve as run
 
     if not store.is_dir():
         raise NoHistoryError(f"{store} is no folder; run `ebbtide ingest --store {store} FILE` first")

@@ -12,7 +12,7 @@ from serving.cli.options import store_option
 from serving.cli.output import console, json_option, print_json, table
 
 if TYPE_CHECKING:
-    from engine.manifest import Manifest
+    from engine.history.manifest import Manifest
 
 
 @click.command()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.decimals import LARGEST, exact_sum, read_flags, read_numbers, round_half_away
+from engine.sources.decimals import LARGEST, read_flags, read_numbers, round_half_away
 
 DECIMALS = st.decimals(-LARGEST, LARGEST, allow_nan=False, allow_infinity=False, places=8)
 
@@ -115,12 +115,6 @@ def test_flags_of_every_kind(column: pa.Array) -> None:
 
 def test_flags_that_say_neither() -> None:
     assert read_flags(pa.array(["maybe", "2", "true"]))[1].tolist() == [True, True, False]
-
-
-@settings(deadline=None)
-@given(values=st.lists(st.integers(-(2**62), 2**62), max_size=50))
-def test_sums_cannot_overflow(values: list[int]) -> None:
-    assert exact_sum(np.array(values, np.int64)) == sum(values)
 
 
 @settings(deadline=None)

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.identifiers import accepts_type, are_integer_texts, read_identifiers
+from engine.sources.identifiers import accepts_type, are_integer_texts, read_identifiers
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine import ingest as ingest_module
 from engine.errors import InvalidArgumentError, SourceError, StoreBusyError
 from engine.files import writer_lock
 from engine.history import History
-from engine.ingest import FileStatus, IngestProgress, IngestReport, Stage, choose_num_buckets, ingest
+from engine.ingest import FileStatus, IngestProgress, IngestReport, Stage, ingest
+from engine.ingest.job import choose_num_buckets
+from engine.ingest import job as ingest_module
 from engine.schema import EventKind
 from tests.engine.conftest import WriteSource, list_files
 from tests.engine.reference_history import Event, decode
@@ -94,7 +95,7 @@ def test_lines_of_one_order_become_one_event(store: Path, write_parquet: WriteSo
             channel="app",
         ),
     ]
-    assert (report.num_orders_new, report.num_orders_replaced, report.num_orders_unchanged) == (3, 0, 0)
+    assert (report.num_events_new, report.num_events_replaced, report.num_events_unchanged) == (3, 0, 0)
     manifest = report.manifest
     assert (manifest.num_customers, manifest.num_events, manifest.num_orders, manifest.num_returns) == (2, 3, 3, 0)
     assert manifest.amount_minor_total == 830
@@ -142,7 +143,7 @@ def test_with_a_flag_each_line_goes_its_own_way_and_amounts_keep_their_sign(stor
         is_return=[False, True, None, True],
     )
     assert brief(store) == [("a", EventKind.PURCHASE, 800), ("a", EventKind.RETURN, 200)]
-    assert report.num_orders_new == 1
+    assert report.num_events_new == 2  # the purchase and the return
     assert (report.manifest.num_orders, report.manifest.num_returns, report.manifest.num_events) == (1, 1, 2)
 
 
@@ -362,7 +363,7 @@ def test_the_same_file_again_changes_nothing_and_is_skipped(store: Path, write_t
     copy.write_bytes(path.read_bytes())
     again = ingest(store, [copy, path], columns={"customer_id": "who"})
     assert [file.status for file in again.files] == [FileStatus.SKIPPED, FileStatus.SKIPPED]
-    assert (again.num_rows, again.num_orders_new, again.num_orders_unchanged) == (0, 0, 0)
+    assert (again.num_rows, again.num_events_new, again.num_events_unchanged) == (0, 0, 0)
     assert again.manifest == first.manifest
     assert list_files(store) == before
 
@@ -372,28 +373,33 @@ def test_the_same_orders_from_another_file_change_no_part(store: Path, write_tex
     ingest(store, [write_text("t.csv", "customer_id,timestamp,amount,order_id", *lines)])
     parts = History.open(store).manifest.parts
     report = ingest(store, [write_text("u.csv", "customer_id,timestamp,amount,order_id", *reversed(lines))])
-    assert (report.num_orders_new, report.num_orders_replaced, report.num_orders_unchanged) == (0, 0, 2)
+    assert (report.num_events_new, report.num_events_replaced, report.num_events_unchanged) == (0, 0, 2)
     assert report.manifest.parts == parts
     assert len(report.manifest.sources) == 2
 
 
-def test_a_corrected_order_replaces_all_its_events(store: Path, write_text: WriteSource) -> None:
+def test_a_corrected_order_replaces_the_old_one_and_leaves_its_return(store: Path, write_text: WriteSource) -> None:
     header = "customer_id,timestamp,amount,order_id,is_return,store_id"
     ingest(
         store, [write_text("t.csv", header, f"a,{T(1)},5,x,no,s1", f"a,{T(1)},-2,x,yes,s1", f"a,{T(2)},7,y,no,s2")], num_buckets=1
     )
     report = ingest(store, [write_text("u.csv", header, f"a,{T(3)},4,x,no,s3", f"b,{T(3)},1,x,no,s2")])
-    assert (report.num_orders_new, report.num_orders_replaced, report.num_orders_unchanged) == (1, 1, 0)
-    assert brief(store) == [("a", EventKind.PURCHASE, 700), ("a", EventKind.PURCHASE, 400), ("b", EventKind.PURCHASE, 100)]
+    assert (report.num_events_new, report.num_events_replaced, report.num_events_unchanged) == (1, 1, 0)
+    assert brief(store) == [
+        ("a", EventKind.RETURN, -200),
+        ("a", EventKind.PURCHASE, 700),
+        ("a", EventKind.PURCHASE, 400),
+        ("b", EventKind.PURCHASE, 100),
+    ]
     partition = History.open(store).partition(0)
-    assert partition.store_names == ["s2", "s3"]
+    assert partition.store_names == ["s1", "s2", "s3"]
 
 
 def test_another_mapping_of_the_same_file_is_another_ingest(store: Path, write_text: WriteSource) -> None:
     path = write_text("t.csv", "customer_id,timestamp,net,gross,order_id", f"a,{T(1)},5,6,x")
     ingest(store, [path], columns={"amount": "net"})
     report = ingest(store, [path], columns={"amount": "gross"})
-    assert report.num_orders_replaced == 1
+    assert report.num_events_replaced == 1
     assert brief(store) == [("a", EventKind.PURCHASE, 600)]
     assert len(report.manifest.sources) == 1
 
@@ -411,7 +417,7 @@ def test_a_file_with_rows_in_the_future_is_read_again(
     later_ns = time.time_ns() + 2 * 86_400 * 10**9
     monkeypatch.setattr(ingest_module.time, "time_ns", lambda: later_ns)
     second = ingest(store, [path])
-    assert second.num_orders_new == 1
+    assert second.num_events_new == 1
     assert second.manifest.num_bad_rows == 0
     assert first.files[0].quarantine is not None
     assert not first.files[0].quarantine.exists()

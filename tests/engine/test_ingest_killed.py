@@ -21,13 +21,13 @@ NUM_BUCKETS = 4
 
 # (function that ingest goes through, call at whose beginning the process dies, whether the new state is committed by then)
 MOMENTS = {
-    "while reading": ("engine.ingest.read_source", 1, False),
-    "between two buckets": ("engine.ingest.aggregate_lines", 2, False),
-    "between the two files of a part": ("engine.parts.move_into_place", 4, False),
-    "before the manifest": ("engine.ingest.write_manifest", 1, False),
+    "while reading": ("engine.ingest.job.read_source", 1, False),
+    "between two buckets": ("engine.ingest.job.aggregate_lines", 2, False),
+    "between the two files of a part": ("engine.history.parts.move_into_place", 4, False),
+    "before the manifest": ("engine.ingest.job.write_manifest", 1, False),
     "before the rename of the manifest": ("engine.files.os.fsync", 3 * NUM_BUCKETS + 1, False),
     "after the rename of the manifest": ("engine.files.sync_folder", 1, True),
-    "before the old parts are removed": ("engine.ingest.collect_garbage", 1, True),
+    "before the old parts are removed": ("engine.ingest.job.collect_garbage", 1, True),
 }
 
 # One process imports everything once, and a fork of it dies for each moment: it has no threads yet that a fork would lose.

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import InvalidArgumentError
-from engine.instant_text import EARLIEST_US, LATEST_US, accepts_type, compile_format, read_instants
+from engine.sources.instant_text import EARLIEST_US, LATEST_US, accepts_type, compile_format, read_instants
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(1900, 1, 2), datetime(2261, 12, 30))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.manifest import Manifest, PartRecord, SourceRecord, read_manifest, write_manifest
+from engine.history.manifest import Manifest, PartRecord, SourceRecord, read_manifest, write_manifest
 
 PART = PartRecord(
     bucket=3,

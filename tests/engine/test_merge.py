@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.events import BucketEvents, concatenate
-from engine.merge import MergeCounts, merge_events
+from engine.history.events import BucketEvents
+from engine.ingest.merge import MergeCounts, merge_events
 from engine.schema import EVENT_SCHEMA, EventKind
 
 Row = tuple[str, int, int, str]  # customer, order key, amount, store
@@ -63,7 +63,9 @@ def test_new_replaced_and_unchanged_are_told_apart() -> None:
     assert events.names["store_code"].to_pylist() == ["east", "north", "south", "west"]
 
 
-@pytest.mark.parametrize("name", [name for name in EVENT_SCHEMA.names if name not in ("order_key", "store_code", "channel_code")])
+@pytest.mark.parametrize(
+    "name", [name for name in EVENT_SCHEMA.names if name not in ("order_key", "kind", "store_code", "channel_code")]
+)
 def test_a_change_in_any_column_replaces(name: str) -> None:
     rows = [("a", 1, 5, "s")]
     events, counts = merge_events(make_events(rows), make_events(rows, **{name: 2}))
@@ -78,12 +80,12 @@ def test_a_store_of_another_name_replaces_and_the_old_name_goes() -> None:
     assert events.names["store_code"].to_pylist() == ["t"]
 
 
-def test_an_order_that_lost_its_return_is_replaced() -> None:
-    order = [("a", 1, 5, "s")]
-    present = concatenate(make_events(order), make_events(order, kind=EventKind.RETURN)).sorted()
-    events, counts = merge_events(present, make_events(order))
-    assert counts == MergeCounts(num_replaced=1)
-    assert list_rows(events) == order
+def test_a_return_under_the_id_of_its_order_joins_the_purchase() -> None:
+    order, goods_back = make_events([("a", 1, 5, "s")]), make_events([("a", 1, -5, "s")], kind=EventKind.RETURN)
+    events, counts = merge_events(order, goods_back)
+    assert counts == MergeCounts(num_new=1)
+    assert list_rows(events) == [("a", 1, 5, "s"), ("a", 1, -5, "s")]
+    assert events.columns["kind"].tolist() == [EventKind.PURCHASE, EventKind.RETURN]
 
 
 def test_counts_add_up() -> None:

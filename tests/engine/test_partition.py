@@ -7,8 +7,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.history.parts import empty_partition
 from engine.partition import Partition
-from engine.parts import empty_partition
 from engine.schema import EVENT_SCHEMA, EventKind
 
 

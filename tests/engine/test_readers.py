@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from engine import readers
 from engine.errors import SourceError
-from engine.readers import format_of, read_batches, read_header
+from engine.sources import readers
+from engine.sources.readers import format_of, read_batches, read_header
 
 TABLE = pa.table({"customer_id": ["a", "b", None], "amount": [1.5, 2.5, 3.5]})
 TEXT = "customer_id,amount\na,1.5\nb,2.5\n,3.5\n"

@@ -16,10 +16,10 @@ from engine.hashing import bucket_of
 from engine.history import History
 from engine.ingest import ingest
 from engine.instants import DAY_US, format_instant, parse_instant
-from serving.background import ServerThread
 from serving.client import EbbtideClient
-from serving.server import Server, ServerConfig
+from serving.service.server import Server, ServerConfig
 from serving.snapshots import SnapshotInputs, SnapshotManifest, commit, snapshot_folder, snapshot_schema, write_bucket
+from tests.serving.server_thread import ServerThread
 from training.config import ModelConfig, TrainConfig
 from training.registry import register
 from training.train import train

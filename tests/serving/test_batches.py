@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from engine.errors import RemoteError
-from serving.batches import BATCH_SCHEMA, arrow_bytes, columns_message, read_arrow, split_for_messages
+from serving.wire.batches import BATCH_SCHEMA, arrow_bytes, columns_message, read_arrow, split_for_messages
 
 _ROW = {
     "last_purchase_us": 1,

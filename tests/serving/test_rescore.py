@@ -19,12 +19,12 @@ from engine.files import sha256_file
 from engine.history import History
 from engine.instants import DAY_US, format_instant
 from engine.labels import eligible
-from serving.background import ServerThread
 from serving.client import EbbtideClient
 from serving.rescore import RescoreProgress, RescoreReport, rescore, score_bucket
-from serving.server import ServerConfig
+from serving.service.server import ServerConfig
 from serving.snapshots import current_path, open_current, snapshot_folder, survival
 from tests.serving.conftest import TRAINED_AS_OF_US
+from tests.serving.server_thread import ServerThread
 from training.predict import churn_probability, expected_days_to_purchase
 from training.registry import champion
 

@@ -16,11 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoSnapshotError, RemoteError, UnknownCustomerError
-from serving.background import ServerThread
 from serving.client import EbbtideClient
-from serving.server import SERVICE_NAME, Server, ServerConfig
+from serving.service.server import SERVICE_NAME, Server, ServerConfig
 from serving.snapshots import open_current, snapshot_folder
 from tests.serving.conftest import WriteSnapshot
+from tests.serving.server_thread import ServerThread
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -140,7 +140,7 @@ def test_what_nobody_foresaw_is_logged_and_not_told(
     def fail(*arguments: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr("serving.service.score_customer", fail)
+    monkeypatch.setattr("serving.service.servicer.score_customer", fail)
     with pytest.raises(RemoteError, match=r"answered INTERNAL: .* its log has the reason") as caught:
         client.score("c0001")
     assert "secret" not in str(caught.value)
@@ -181,7 +181,7 @@ def test_a_server_that_is_silent_is_a_remote_error() -> None:
 def test_sigterm_ends_a_server_process_gracefully(tmp_path: Path, write_snapshot: WriteSnapshot) -> None:
     write_snapshot(tmp_path, num_customers=10)
     code = (
-        "import asyncio, logging, sys; from pathlib import Path; from serving.server import ServerConfig, serve; "
+        "import asyncio, logging, sys; from pathlib import Path; from serving.service.server import ServerConfig, serve; "
         "logging.basicConfig(level=logging.INFO); asyncio.run(serve(ServerConfig(store=Path(sys.argv[1]), listen='127.0.0.1:0')))"
     )
     root = Path(__file__).resolve().parents[2]

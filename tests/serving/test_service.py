@@ -12,13 +12,13 @@ from grpc_status import rpc_status
 from engine.errors import InvalidArgumentError, UnknownCustomerError
 from engine.instants import DAY_US
 from serving.answers import IneligibleReason
-from serving.batches import BATCH_SCHEMA, read_arrow
 from serving.client import EbbtideClient
-from serving.paging import PageToken
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.risk import Grade, Tier
-from serving.server import Server
+from serving.service.paging import PageToken
+from serving.service.server import Server
+from serving.wire.batches import BATCH_SCHEMA, read_arrow
 from tests.serving.conftest import AS_OF_US, INPUTS, probability_of
 
 OLD_TOKEN = PageToken(snapshot_id="old", offset=1, filters="").encode()

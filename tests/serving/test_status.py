@@ -7,7 +7,7 @@ import pytest
 from google.rpc import error_details_pb2
 
 from engine import errors
-from serving.status import STATUS_CODES, status_of
+from serving.wire.status import STATUS_CODES, status_of
 
 
 def every_error(kind: type[errors.EbbtideError] = errors.EbbtideError) -> list[type[errors.EbbtideError]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine.hashing import bucket_of, hash_texts
-from engine.lines import LINE_SCHEMA
+from engine.sources.lines import LINE_SCHEMA
 
 # Lines held before they go to disk: 60 MB or so, and still 128 lines a slice where there are 4,096 buckets.
 _CHUNK_LINES = 1 << 19

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from serving.server import Server, ServerConfig
+from serving.service.server import Server, ServerConfig
 
 _Result = TypeVar("_Result")
 

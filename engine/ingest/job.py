@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InvalidArgumentError, NoHistoryError, SourceError
-from engine.events import concatenate
+from engine.fields import SOURCE_FIELD_NAMES
 from engine.files import sha256_file
 from engine.history import HISTORY_FOLDER
-from engine.ingest_report import FileReport, FileStatus, IngestProgress, IngestReport, Stage
-from engine.instant_text import compile_format
-from engine.intake import Intake, read_source
-from engine.lines import AMOUNT_DIGITS, Reason
-from engine.manifest import Manifest, PartRecord, SourceRecord, read_manifest, write_manifest
-from engine.merge import MergeCounts, merge_events
-from engine.orders import aggregate_lines
-from engine.parts import read_events, write_part
-from engine.quarantine import Quarantine
-from engine.schema import SOURCE_FIELD_NAMES
+from engine.history.events import concatenate
+from engine.history.manifest import Manifest, PartRecord, SourceRecord, read_manifest, write_manifest
+from engine.history.parts import read_events, write_part
+from engine.ingest.intake import Intake, read_source
+from engine.ingest.merge import MergeCounts, merge_events
+from engine.ingest.orders import aggregate_lines
+from engine.ingest.quarantine import Quarantine
+from engine.ingest.report import FileReport, FileStatus, IngestProgress, IngestReport, Stage
+from engine.ingest.spill import Spill
+from engine.ingest.staging import collect_garbage, writing
 from engine.sources import Source, check_fields, find_files, open_source
-from engine.spill import Spill
-from engine.staging import collect_garbage, writing
+from engine.sources.instant_text import compile_format
+from engine.sources.lines import AMOUNT_DIGITS, Reason
 
 __all__ = ["FileReport", "FileStatus", "IngestProgress", "IngestReport", "Stage", "choose_num_buckets", "ingest"]
 
@@ -57,8 +57,9 @@ def ingest(
     raises           : SourceError (a file is refused whole), InvalidArgumentError, StoreBusyError, IntegrityError;
                        the history is then as it was
 
-    Lines of one order in several files of one call add up. An order that arrives again in a later call replaces the
-    stored one. The same file under the same mapping changes nothing, unless rows of it were in the future then.
+    Lines of one order in several files of one call add up. An order that arrives again in a later call replaces the stored one;
+    goods that come back under its id join it as a return. The same file under the same mapping changes nothing, unless rows
+    of it were in the future then.
     """
     store = Path(store)
     columns = columns or {}
@@ -276,9 +277,9 @@ def _report(
             for one, status in zip(intended, statuses, strict=True)
         ),
         manifest=manifest,
-        num_orders_new=counts.num_new,
-        num_orders_replaced=counts.num_replaced,
-        num_orders_unchanged=counts.num_unchanged,
+        num_events_new=counts.num_new,
+        num_events_replaced=counts.num_replaced,
+        num_events_unchanged=counts.num_unchanged,
         num_sub_cent=sum(one.intake.num_sub_cent for one in taken.values()),
         rounding_major=rounding_units / 10**AMOUNT_DIGITS,
     )

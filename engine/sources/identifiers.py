@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.instant_text import is_text
+from engine.sources.instant_text import is_text
 
 _INTEGER = r"^(?:0|-?[1-9]\d{0,17})$"
 _WHOLE_FLOAT = r"^(-?\d+)\.0+$"

@@ -11,7 +11,7 @@ import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
 from engine.files import move_into_place, sync_folder
-from engine.lines import REASONS
+from engine.sources.lines import REASONS
 
 QUARANTINE_FOLDER = "quarantine"
 _SHORT_HASH_DIGITS = 8
@@ -35,7 +35,7 @@ class Quarantine:
         """Write the rows with a reason.
 
         columns   : source column name -> values of a batch
-        reason    : int8[num_rows]   index into engine.lines.REASONS, -1 for a good row
+        reason    : int8[num_rows]   index into engine.sources.lines.REASONS, -1 for a good row
         first_row : number of the batch's first row in the source, counted from 1
         """
         bad = np.flatnonzero(reason >= 0)

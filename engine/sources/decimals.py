@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.instant_text import is_text
+from engine.sources.instant_text import is_text
 
 LARGEST = 9_000_000_000_000  # of an amount or quantity; ten thousandths of it still fit 64 bits a hundred times over
 _EXACT_FLOAT = 2**50  # below it a float64 and its product with a power of ten are off by less than half a unit together
@@ -77,11 +77,6 @@ def round_half_away(values: NDArray[np.int64], divisor: int) -> NDArray[np.int64
     """values / divisor to the nearest integer, halves away from zero, in integers throughout; divisor even and > 0."""
     rounded: NDArray[np.int64] = np.sign(values) * ((np.abs(values) + divisor // 2) // divisor)
     return rounded
-
-
-def exact_sum(values: NDArray[np.int64]) -> int:
-    """The sum as a Python integer, which cannot overflow as int64 could."""
-    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
 
 
 def _read_floats(column: pa.Array, num_digits: int) -> Numbers:

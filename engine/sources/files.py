@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from engine import decimals, identifiers, instant_text
 from engine.errors import InvalidArgumentError, SourceError
-from engine.readers import FORMATS, Header, format_of, read_batches, read_header
-from engine.schema import SOURCE_FIELD_NAMES, SOURCE_FIELDS
+from engine.fields import SOURCE_FIELD_NAMES, SOURCE_FIELDS
+from engine.sources import decimals, identifiers, instant_text
+from engine.sources.readers import FORMATS, Header, format_of, read_batches, read_header
 
 _NUMBERS = "numbers, decimals or text"
 _IDS = "text or integers"

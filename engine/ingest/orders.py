@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.decimals import exact_sum, round_half_away
 from engine.errors import InvalidArgumentError
-from engine.events import BucketEvents, encode_sorted
-from engine.lines import AMOUNT_DIGITS, ReturnRule
+from engine.history.events import BucketEvents, encode_sorted, exact_sum
 from engine.schema import EventKind
+from engine.sources.decimals import round_half_away
+from engine.sources.lines import AMOUNT_DIGITS, ReturnRule
 
 _UNITS_PER_MINOR = 10 ** (AMOUNT_DIGITS - 2)
 _INT64_MAX = 2**63 - 1
@@ -32,7 +32,7 @@ class Orders:
 
 
 def aggregate_lines(lines: pa.Table) -> Orders:
-    """Sum the lines (engine.lines.LINE_SCHEMA, one row or more) of each customer, order and kind.
+    """Sum the lines (engine.sources.lines.LINE_SCHEMA, one row or more) of each customer, order and kind.
 
     An order's time is that of its first line; of several stores or channels the smallest name stands, so that the
     result does not depend on the order of arrival.

@@ -13,10 +13,10 @@ import pyarrow as pa
 from engine.activity import DailyActivity, measure_activity
 from engine.errors import AsOfError, InvalidArgumentError, UnknownCustomerError
 from engine.hashing import bucket_of
+from engine.history.manifest import Manifest, PartRecord, read_manifest
+from engine.history.parts import empty_partition, find_part_problems, integrity_error, read_partition
 from engine.instants import DAY_US, format_instant, next_midnight
-from engine.manifest import Manifest, PartRecord, read_manifest
 from engine.partition import Partition
-from engine.parts import empty_partition, find_part_problems, integrity_error, read_partition
 
 HISTORY_FOLDER = "history"
 _NUM_KEPT_OPEN = 64  # partitions; each holds two file descriptors, and 1,024 is a usual limit

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine.files import writer_lock
-from engine.manifest import MANIFEST_NAME, Manifest
+from engine.history.manifest import MANIFEST_NAME, Manifest
 
 _STAGING_FOLDER = "staging"
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.decimals import Numbers, read_flags, read_numbers
 from engine.hashing import hash_instants, hash_texts
-from engine.identifiers import are_integer_texts, read_identifiers
-from engine.instant_text import read_instants
+from engine.sources.decimals import Numbers, read_flags, read_numbers
+from engine.sources.identifiers import are_integer_texts, read_identifiers
+from engine.sources.instant_text import read_instants
 
 AMOUNT_DIGITS = 4  # money is kept in ten-thousandths until an order is summed, so that a price of 0.001 does not get lost
 QUANTITY_DIGITS = 3

@@ -81,6 +81,11 @@ def compact(texts: pa.StringArray, code: NDArray[np.int64]) -> tuple[pa.StringAr
     return texts.filter(pa.array(is_used)), renumbered[code]
 
 
+def exact_sum(values: NDArray[np.int64]) -> int:
+    """The sum as a Python integer, which cannot overflow as int64 could."""
+    return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
+
+
 def _unite(*parts: tuple[pa.StringArray, NDArray[np.generic]]) -> tuple[pa.StringArray, NDArray[np.int64]]:
     """One sorted set of texts for several (texts, code), and all codes behind one another in terms of it."""
     texts, place = encode_sorted(pa.concat_arrays([part_texts for part_texts, _ in parts]))

@@ -16,11 +16,11 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from engine.errors import InvalidArgumentError
-from serving.current import CurrentSnapshot
-from serving.known import KnownCustomers
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
-from serving.service import ScoringService
+from serving.service.current import CurrentSnapshot
+from serving.service.known import KnownCustomers
+from serving.service.servicer import ScoringService
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
 

@@ -10,11 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.decimals import exact_sum
 from engine.errors import IntegrityError
-from engine.events import CODE_COLUMNS, BucketEvents
 from engine.files import move_into_place, sha256_files, sync_folder
-from engine.manifest import PartRecord
+from engine.history.events import CODE_COLUMNS, BucketEvents, exact_sum
+from engine.history.manifest import PartRecord
 from engine.partition import Partition
 from engine.schema import CUSTOMER_SCHEMA, EVENT_SCHEMA, EventKind
 

@@ -12,13 +12,13 @@ import grpc
 
 from engine.errors import InvalidArgumentError
 from serving.answers import AtRiskPage
-from serving.batches import arrow_bytes, columns_message
-from serving.current import CurrentSnapshot
-from serving.known import KnownCustomers
-from serving.paging import decode_page_token
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
-from serving.queries import (
+from serving.risk import Grade
+from serving.service.current import CurrentSnapshot
+from serving.service.known import KnownCustomers
+from serving.service.paging import decode_page_token
+from serving.service.queries import (
     BatchPiece,
     check_horizon,
     check_ids,
@@ -29,10 +29,10 @@ from serving.queries import (
     score_customer,
     score_some,
 )
-from serving.risk import Grade
 from serving.snapshots import Snapshot
-from serving.status import errors_as_status
-from serving.wire import context_message, customer_response, page_response
+from serving.wire.batches import arrow_bytes, columns_message
+from serving.wire.messages import context_message, customer_response, page_response
+from serving.wire.status import errors_as_status
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

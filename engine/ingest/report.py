@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from engine.manifest import Manifest
+from engine.history.manifest import Manifest
 
 
 class Stage(StrEnum):
@@ -59,7 +59,7 @@ class FileReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IngestReport:
-    """The whole of an ingest. Orders count a customer and an order id once, be they purchases, returns or both.
+    """The whole of an ingest. An event is an order, or what came back of one.
 
     manifest        : the history after it
     num_sub_cent    : lines of this ingest whose amount has a fraction of a cent
@@ -69,9 +69,9 @@ class IngestReport:
     store: Path
     files: tuple[FileReport, ...]
     manifest: Manifest
-    num_orders_new: int
-    num_orders_replaced: int
-    num_orders_unchanged: int
+    num_events_new: int
+    num_events_replaced: int
+    num_events_unchanged: int
     num_sub_cent: int
     rounding_major: float
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from engine.errors import SourceError
-from engine.lines import REASONS, Reason, read_lines
-from engine.quarantine import Quarantine
+from engine.ingest.quarantine import Quarantine
+from engine.ingest.spill import Spill
 from engine.sources import Source
-from engine.spill import Spill
+from engine.sources.lines import REASONS, Reason, read_lines
 
 _NUM_EXAMPLES = 3
 _ADVICE = {

@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 from engine.errors import InvalidArgumentError
 from serving.answers import AtRiskPage, CustomerAnswer, ScoreContext
-from serving.batches import customer_scores, split_for_messages
-from serving.known import KnownCustomers
-from serving.paging import PageToken, digest_filters
 from serving.risk import DEFAULT_THRESHOLDS, Grade, risk_scores
-from serving.rows import score_batch
+from serving.service.known import KnownCustomers
+from serving.service.paging import PageToken, digest_filters
+from serving.service.rows import score_batch
 from serving.snapshots import Snapshot
+from serving.wire.batches import customer_scores, split_for_messages
 
 MAX_ID_BYTES = 256
 MAX_BATCH_CUSTOMERS = 100_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from serving.batches import BATCH_SCHEMA, GRADE_NAMES, TIER_NAMES
 from serving.risk import DEFAULT_THRESHOLDS, risk_scores, tiers
 from serving.snapshots import Snapshot, survival
+from serving.wire.batches import BATCH_SCHEMA, GRADE_NAMES, TIER_NAMES
 from training.predict import churn_probability
 
 _GRADE_NAMES, _TIER_NAMES = pa.array(GRADE_NAMES), pa.array(TIER_NAMES)
