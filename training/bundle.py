@@ -114,7 +114,9 @@ def load(directory: str | Path) -> Bundle:
     weights = _read(directory / WEIGHTS_FILE)
     found, expected = sha256_bytes(weights), content["weights_hash"]
     if found != expected:
-        raise IntegrityError(f"{directory / WEIGHTS_FILE}: found {found}, expected {expected}; the bundle is damaged: train again")
+        raise IntegrityError(
+            f"{directory / WEIGHTS_FILE}: found {found}, expected {expected}; the bundle is damaged: train again"
+        )
     config = _parse_config(content["config"])
     tensors = load_tensors(weights)
     network = SequenceModel(config.model)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# The map starts from the identity and moves as far as this many outcomes' worth of evidence lets it.
-_PRIOR_SHIFT = 40.0
+# Precisions of the prior around the identity: standard deviations of 0.05 and 0.08.
+_PRIOR_SHIFT = 400.0
 _PRIOR_SLOPE = 160.0
 _LOWEST_HAZARD = 1e-7
 _LOWEST_SLOPE, _HIGHEST_SLOPE = 0.25, 4.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from engine.errors import InvalidArgumentError
 
@@ -32,7 +33,7 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         edges = self.edges_days
-        if len(edges) < 2 or edges[0] <= 0 or any(later <= earlier for earlier, later in zip(edges, edges[1:], strict=False)):
+        if len(edges) < 2 or edges[0] <= 0 or any(later <= earlier for earlier, later in pairwise(edges)):
             raise InvalidArgumentError("edges_days", f"found {edges}, expected two or more ascending numbers of days above 0")
         _check("state_size", self.state_size, 1, 4096)
         _check("head_size", self.head_size, 1, 4096)
@@ -67,7 +68,7 @@ class TrainConfig:
     """Query instants drawn per customer and epoch; those where the customer is not eligible are dropped."""
 
     batch_customers: int = 64
-    """Sequences per optimiser step."""
+    """Sequences per optimiser step; fewer where an epoch would have less than 32 steps."""
 
     learning_rate: float = 2e-3
     """Peak of the one-cycle schedule (AdamW)."""

@@ -38,16 +38,18 @@ _LEARN_HORIZONS = 4
 _WARM_UP_OF_DATA = 0.2
 _WARM_UP_OF_STEPS = 0.2
 _GRADIENT_LIMIT = 1.0
+# Of an epoch, and sequences of a step: 400 customers in 7 steps of 64 are learnt from far too slowly (docs/log.md).
+_LEAST_STEPS, _LEAST_BATCH = 32, 8
 # A bin seen fewer times takes the rate of the last one seen enough.
 _LEAST_OUTCOMES_OF_A_BIN = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Pieces:
+class Pieces:
     """Stretches of sequences, each with the rows whose states it answers for.
 
-    customers of more events than the context are cut; a piece after the first begins with half a context of events that only warm
-    the state up, so that training sees the same lengths as inference.
+    Customers of more events than the context are cut. A piece after the first begins with half a context of events or more that
+    only warm the state up, so that training sees about the lengths that inference does.
 
     begin, own, end : int64[num_pieces]  the piece is the rows [begin, end), it answers for [own, end)
     """
@@ -89,17 +91,17 @@ def _fit(
     random = np.random.default_rng(config.seed)
     first_us = int(past.timestamp_us.min())
     seasonal = known_until_us - first_us >= _SEASONAL_SPAN_DAYS * DAY_US
-    start_us = _first_instant_us(first_us, known_until_us, config)
+    starts_us = _first_instants_us(first_us, known_until_us, config, seasonal=seasonal)
     raw_tokens = all_event_tokens(past)
     token_normaliser = fit_normaliser(raw_tokens, ignore=() if seasonal else SEASONAL_TOKENS)
     tokens = token_normaliser.apply(raw_tokens)
-    pieces = _cut_pieces(past, config.model.context_events)
+    pieces = cut_pieces(past.offsets, config.model.context_events)
 
     def draw() -> Queries:
         return draw_queries(
             past,
             random,
-            start_us=start_us,
+            starts_us=starts_us,
             known_until_us=known_until_us,
             num_instants=config.instants_per_epoch,
             active_within_days=config.active_within_days,
@@ -113,7 +115,8 @@ def _fit(
     num_seen = _start_at_life_table(network, queries, config)
     averaged = SequenceModel(config.model)
     averaged.load_state_dict(network.state_dict())
-    steps_per_epoch = math.ceil(len(pieces.begin) / config.batch_customers)
+    batch_size = min(config.batch_customers, max(_LEAST_BATCH, len(pieces.begin) // _LEAST_STEPS))
+    steps_per_epoch = math.ceil(len(pieces.begin) / batch_size)
     optimiser, schedule = _optimiser(network, config, steps_per_epoch * config.num_epochs)
     model = FittedModel(
         config=config,
@@ -132,11 +135,11 @@ def _fit(
         queries_per_step = len(queries) / steps_per_epoch
         network.train()
         total = 0.0
-        for batch in batches.shuffled(tokens, random):
+        for batch in batches.shuffled(tokens, batch_size, random):
             # A constant, not the batch's own number: every query weighs the same whichever batch it falls into.
             loss = batch.loss(network) / queries_per_step
             optimiser.zero_grad(set_to_none=True)
-            loss.backward()
+            torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_LIMIT)
             optimiser.step()
             schedule.step()
@@ -176,7 +179,7 @@ class _Batch:
 class _EpochBatches:
     """One epoch's queries dealt out to the pieces that hold their last events."""
 
-    def __init__(self, queries: Queries, situation: NDArray[np.float32], pieces: _Pieces, config: TrainConfig) -> None:
+    def __init__(self, queries: Queries, situation: NDArray[np.float32], pieces: Pieces, config: TrainConfig) -> None:
         edges = np.asarray(config.model.edges_days)
         # Pieces answer for rows in ascending order without overlap, so the piece of a row is a search away.
         piece = np.searchsorted(pieces.own, queries.last_row, side="right") - 1
@@ -187,15 +190,15 @@ class _EpochBatches:
         self._churned = queries.wait_days >= config.horizon_days
         self._known = queries.known_days >= config.horizon_days
 
-    def shuffled(self, tokens: NDArray[np.float32], random: np.random.Generator) -> Iterator[_Batch]:
+    def shuffled(self, tokens: NDArray[np.float32], batch_size: int, random: np.random.Generator) -> Iterator[_Batch]:
         """Batches of pieces of about equal length, in random order; pieces that no query asks about are left out."""
         asked = np.flatnonzero(np.diff(self._first_query) > 0)
         lengths = self._pieces.end[asked] - self._pieces.begin[asked]
         # Noise on the length mixes the neighbours anew every epoch and costs little padding.
         order = asked[np.argsort(lengths * random.uniform(0.7, 1.3, len(asked)), kind="stable")]
-        starts = np.arange(0, len(order), self._config.batch_customers)
+        starts = np.arange(0, len(order), batch_size)
         for start in random.permutation(starts):
-            yield self._batch(order[start : start + self._config.batch_customers], tokens)
+            yield self._batch(order[start : start + batch_size], tokens)
 
     def _batch(self, chosen: NDArray[np.int64], tokens: NDArray[np.float32]) -> _Batch:
         begin, end = self._pieces.begin[chosen], self._pieces.end[chosen]
@@ -217,24 +220,27 @@ class _EpochBatches:
         )
 
 
-def _first_instant_us(first_us: int, known_until_us: int, config: TrainConfig) -> int:
-    learn_days = max(config.learn_days, _LEARN_HORIZONS * config.horizon_days)
+def _first_instants_us(first_us: int, known_until_us: int, config: TrainConfig, *, seasonal: bool) -> list[int]:
+    """Where the spans begin that instants are drawn from: recent time, and all time where there are seasons to learn."""
     # At the start of the data everybody looks new, which they are not when the model is used.
-    warm_up_us = round((known_until_us - first_us) * _WARM_UP_OF_DATA)
-    return max(first_us + warm_up_us, known_until_us - learn_days * DAY_US)
+    warm_us = first_us + round((known_until_us - first_us) * _WARM_UP_OF_DATA)
+    learn_days = max(config.learn_days, _LEARN_HORIZONS * config.horizon_days)
+    recent_us = max(warm_us, known_until_us - learn_days * DAY_US)
+    return [recent_us, warm_us] if seasonal else [recent_us]
 
 
-def _cut_pieces(partition: Partition, context: int) -> _Pieces:
+def cut_pieces(offsets: NDArray[np.int64], context: int) -> Pieces:
+    """Pieces of at most `context` events of customers who own [offsets[i], offsets[i + 1]), each with an event at least."""
     stride = context // 2
-    lengths = np.diff(partition.offsets)
+    lengths = np.diff(offsets)
     # The first piece owns a whole context, each later one half of it.
     num_pieces = 1 + np.maximum(0, -(-(lengths - context) // stride))
-    customer = np.repeat(np.arange(partition.num_customers), num_pieces)
+    customer = np.repeat(np.arange(len(lengths)), num_pieces)
     number = np.arange(len(customer)) - np.repeat(np.cumsum(num_pieces) - num_pieces, num_pieces)
-    first_row, stop_row = partition.offsets[customer], partition.offsets[customer + 1]
+    first_row, stop_row = offsets[customer], offsets[customer + 1]
     own = first_row + np.where(number == 0, 0, context + (number - 1) * stride)
     end = np.minimum(first_row + context + number * stride, stop_row)
-    return _Pieces(begin=np.maximum(end - context, first_row), own=own, end=end)
+    return Pieces(begin=np.maximum(end - context, first_row), own=own, end=end)
 
 
 def _start_at_life_table(network: SequenceModel, queries: Queries, config: TrainConfig) -> int:

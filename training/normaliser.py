@@ -25,7 +25,7 @@ class Normaliser:
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32[n, num_columns], standardised and clipped."""
         standard = np.clip((values - self.mean) * self.scale, -_LIMIT, _LIMIT)
-        return np.nan_to_num(standard, nan=0.0, copy=False).astype(np.float32, copy=False)
+        return np.where(np.isnan(standard), np.float32(0.0), standard).astype(np.float32, copy=False)
 
 
 def fit_normaliser(values: NDArray[np.float32], *, ignore: Sequence[int] = ()) -> Normaliser:

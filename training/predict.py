@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,10 +39,12 @@ def predict_survival(
     return np.clip(survival, _LOWEST, _HIGHEST).astype(np.float32)
 
 
-def churn_probability(edges_days: NDArray[np.float64], survival: NDArray[np.float32], horizon_days: float) -> NDArray[np.float64]:
+def churn_probability(
+    edges_days: NDArray[np.float64], survival: NDArray[np.floating[Any]], horizon_days: float
+) -> NDArray[np.float64]:
     """Survival at a horizon, log-linear inside a bin (a constant rate).
 
-    survival : float32[n, num_bins]
+    survival : float[n, num_bins]
     returns  : float64[n]
     raises   : InvalidArgumentError, if the horizon is not in (0, last edge]
     """
@@ -55,10 +59,10 @@ def churn_probability(edges_days: NDArray[np.float64], survival: NDArray[np.floa
     return np.asarray(np.exp(before + share * (after - before)))
 
 
-def expected_days_to_purchase(edges_days: NDArray[np.float64], survival: NDArray[np.float32]) -> NDArray[np.float64]:
+def expected_days_to_purchase(edges_days: NDArray[np.float64], survival: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Mean days to the next purchase, waits beyond the last edge counted as ending there (restricted mean).
 
-    survival : float32[n, num_bins]
+    survival : float[n, num_bins]
     returns  : float64[n], in (0, last edge)
     """
     at_edge = np.concatenate([np.ones((len(survival), 1)), survival.astype(np.float64)], axis=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,24 +39,31 @@ def draw_queries(
     partition: Partition,
     random: np.random.Generator,
     *,
-    start_us: int,
+    starts_us: Sequence[int],
     known_until_us: int,
     num_instants: int,
     active_within_days: float,
 ) -> Queries:
     """Instants uniform over [start, end of knowledge) for every customer, those kept where the customer was eligible.
 
-    One instant is drawn in each of `num_instants` equal slices of the time, per customer: uniform, with less variance. Every
+    starts_us : the instants of a customer are dealt out evenly to the spans that begin at these
+
+    A span is cut into as many equal slices as it has instants, and one drawn in each: uniform, with less variance. Every
     customer gets the same number before eligibility, so the loss speaks of customers and not of the heavy buyers' orders.
     """
     num_customers = partition.num_customers
-    slices = np.arange(num_instants) + random.random((num_customers, num_instants))
-    instants = start_us + (slices * ((known_until_us - start_us) / num_instants)).astype(np.int64)
+    jitter = random.random((num_customers, num_instants))
+    instants = np.empty((num_customers, num_instants), np.int64)
+    for span, start_us in enumerate(starts_us):
+        own = slice(span, None, len(starts_us))
+        num_slices = jitter[:, own].shape[1]
+        slices = np.arange(num_slices) + jitter[:, own]
+        instants[:, own] = start_us + (slices * ((known_until_us - start_us) / max(num_slices, 1))).astype(np.int64)
     customers = np.repeat(np.arange(num_customers), num_instants)
     return ask(partition, customers, instants.ravel(), known_until_us=known_until_us, active_within_days=active_within_days)
 
 
-def queries_at(partition: Partition, instants_us: list[int], *, known_until_us: int, active_within_days: float) -> Queries:
+def queries_at(partition: Partition, instants_us: Sequence[int], *, known_until_us: int, active_within_days: float) -> Queries:
     """Every customer who was eligible at each of the given instants."""
     customers = np.repeat(np.arange(partition.num_customers), len(instants_us))
     instants = np.tile(np.asarray(instants_us, np.int64), partition.num_customers)

@@ -38,7 +38,7 @@ def test_drawn_instants_cover_the_time_evenly(history: History) -> None:
     queries = draw_queries(
         past,
         np.random.default_rng(0),
-        start_us=start,
+        starts_us=[start],
         known_until_us=AS_OF_US,
         num_instants=10,
         active_within_days=10_000,
@@ -48,3 +48,19 @@ def test_drawn_instants_cover_the_time_evenly(history: History) -> None:
     always_there = np.flatnonzero(past.timestamp_us[past.offsets[:-1]] < start)
     counts = np.bincount(queries.customer_index, minlength=past.num_customers)
     assert set(counts[always_there].tolist()) == {10}
+
+
+def test_instants_are_dealt_out_to_the_spans(history: History) -> None:
+    past = take_past(history.partitions(), before_us=AS_OF_US)
+    early, late = AS_OF_US - 100 * DAY_US, AS_OF_US - 10 * DAY_US
+    queries = draw_queries(
+        past,
+        np.random.default_rng(0),
+        starts_us=[late, early],
+        known_until_us=AS_OF_US,
+        num_instants=20,
+        active_within_days=10_000,
+    )
+    always_there = past.timestamp_us[past.offsets[:-1]][queries.customer_index] < early
+    # Half of them in the late tenth, and a tenth of the other half too.
+    assert (queries.as_of_us[always_there] >= late).mean() == pytest.approx(0.55, abs=0.01)

@@ -1,0 +1,104 @@
+"""Quality and cost of the model beside the baselines, on real purchases: train before an instant, compare with what came after.
+
+Rolling origin: several instants of each data set, so that no figure speaks of one window. Every model sees the same past and is
+asked about the same customers. `--quick` does one instant of a generated chain.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.chain import ChainConfig, write_chain
+from benchmarks.conftest import Report
+from engine.datasets import locate
+from engine.errors import PrerequisiteError
+from engine.history import History
+from engine.ingest import ingest
+from engine.instants import DAY_US, format_instant, parse_instant
+from training.backtest import run_backtest
+from training.config import TrainConfig
+from training.registry import register
+from training.train import train
+
+_ONLINE_RETAIL = Path(__file__).parents[2] / "shared" / "data" / "online_retail.parquet"
+_SEEDS = (0, 1, 2)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Origin:
+    """Where a back-test stands."""
+
+    as_of: str
+    horizon_days: int
+    active_within_days: int
+
+
+def test_complete_journey(quick: bool, report: Report, tmp_path: Path) -> None:
+    if quick:
+        pytest.skip("the quick pass takes the generated chain")
+    try:
+        dataset = locate("complete-journey")
+    except PrerequisiteError as error:
+        pytest.skip(str(error))
+    ingest(tmp_path, dataset.files, columns=dataset.columns)
+    origins = [
+        Origin(as_of=as_of, horizon_days=30, active_within_days=90) for as_of in ("2017-12-02", "2017-11-01", "2017-10-01")
+    ]
+    rows = [row for origin in origins for row in _compare(tmp_path, origin, seeds=_SEEDS)]
+    report("model_quality_complete_journey", "Churn within 30 days, Complete Journey", rows)
+
+
+def test_online_retail(quick: bool, report: Report, tmp_path: Path) -> None:
+    if quick:
+        pytest.skip("the quick pass takes the generated chain")
+    if not _ONLINE_RETAIL.exists():
+        pytest.skip(f"{_ONLINE_RETAIL.name} is not in shared/data beside the repository")
+    ingest(tmp_path, [_ONLINE_RETAIL])
+    origins = [Origin(as_of=as_of, horizon_days=60, active_within_days=180) for as_of in ("2011-10-10", "2011-08-15")]
+    rows = [row for origin in origins for row in _compare(tmp_path, origin, seeds=_SEEDS)]
+    report("model_quality_online_retail", "Churn within 60 days, Online Retail", rows)
+
+
+def test_generated_chain(quick: bool, report: Report, tmp_path: Path) -> None:
+    write_chain(ChainConfig(num_customers=500 if quick else 5_000), tmp_path / "source")
+    ingest(tmp_path / "store", sorted((tmp_path / "source").glob("purchases-*.parquet")))
+    last_day = History.open(tmp_path / "store").manifest.last_event_us // DAY_US
+    origin = Origin(as_of=_date(last_day - 30), horizon_days=30, active_within_days=90)
+    rows = _compare(tmp_path / "store", origin, seeds=_SEEDS[:1], num_epochs=2 if quick else None)
+    report("model_quality_generated", "Churn within 30 days, a generated chain", rows)
+
+
+def _compare(
+    store: Path, origin: Origin, *, seeds: tuple[int, ...], num_epochs: int | None = None
+) -> list[Mapping[str, float | str]]:
+    """A row for each seed of ebbtide, and one for each baseline."""
+    history = History.open(store)
+    as_of_us = parse_instant(origin.as_of)
+    rows: list[Mapping[str, float | str]] = []
+    for seed in seeds:
+        config = TrainConfig(horizon_days=origin.horizon_days, active_within_days=origin.active_within_days, seed=seed)
+        if num_epochs is not None:
+            config = replace(config, num_epochs=num_epochs)
+        started_s = time.perf_counter()
+        bundle = register(store, train(history, as_of_us=as_of_us, config=config), name="benchmark")
+        train_s = time.perf_counter() - started_s
+        result = run_backtest(
+            history,
+            as_of_us=as_of_us,
+            horizon_days=origin.horizon_days,
+            active_within_days=origin.active_within_days,
+            bundle=bundle,
+        )
+        rows.append({"as of": origin.as_of, "model": f"ebbtide, seed {seed}", **result.metrics["ebbtide"], "train s": train_s})
+    baselines = [name for name in result.metrics if name != "ebbtide"]
+    rows += [{"as of": origin.as_of, "model": name, **result.metrics[name], "train s": float("nan")} for name in baselines]
+    return rows
+
+
+def _date(day: int) -> str:
+    return format_instant(day * DAY_US)
