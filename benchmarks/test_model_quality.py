@@ -96,7 +96,7 @@ def _compare(
         )
         rows.append({"as of": origin.as_of, "model": f"ebbtide, seed {seed}", **result.metrics["ebbtide"], "train s": train_s})
     baselines = [name for name in result.metrics if name != "ebbtide"]
-    rows += [{"as of": origin.as_of, "model": name, **result.metrics[name], "train s": float("nan")} for name in baselines]
+    rows += [{"as of": origin.as_of, "model": name, **result.metrics[name], "train s": ""} for name in baselines]
     return rows
 
 

@@ -115,9 +115,7 @@ def _fit(
     num_seen = _start_at_life_table(network, queries, config)
     averaged = SequenceModel(config.model)
     averaged.load_state_dict(network.state_dict())
-    batch_size = min(config.batch_customers, max(_LEAST_BATCH, len(pieces.begin) // _LEAST_STEPS))
-    steps_per_epoch = math.ceil(len(pieces.begin) / batch_size)
-    optimiser, schedule = _optimiser(network, config, steps_per_epoch * config.num_epochs)
+    optimiser = _optimiser(network, config)
     model = FittedModel(
         config=config,
         network=averaged,
@@ -132,17 +130,19 @@ def _fit(
             queries = draw()
             situation = describe_situation(past, activity, queries.customer_index, queries.as_of_us)
         batches = _EpochBatches(queries, situation_normaliser.apply(situation), pieces, config)
-        queries_per_step = len(queries) / steps_per_epoch
+        queries_per_step = len(queries) / max(len(batches), 1)
         network.train()
         total = 0.0
-        for batch in batches.shuffled(tokens, batch_size, random):
+        for step, batch in enumerate(batches.shuffled(tokens, random)):
+            share_done = (epoch + step / len(batches)) / config.num_epochs
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * _one_cycle(share_done)
             # A constant, not the batch's own number: every query weighs the same whichever batch it falls into.
             loss = batch.loss(network) / queries_per_step
             optimiser.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_LIMIT)
             optimiser.step()
-            schedule.step()
             num_steps += 1
             # The short memory at the start keeps the initial weights out of the average.
             decay = min(config.average_decay, num_steps / (num_steps + 10))
@@ -187,18 +187,23 @@ class _EpochBatches:
         self._first_query = np.searchsorted(piece[self._order], np.arange(len(pieces.begin) + 1))
         self._queries, self._situation, self._pieces, self._config = queries, situation, pieces, config
         self._num_survived, self._purchased = count_survived_bins(queries.wait_days, queries.known_days, edges)
+        self._asked = np.flatnonzero(np.diff(self._first_query) > 0)
+        self._batch_size = min(config.batch_customers, max(_LEAST_BATCH, len(self._asked) // _LEAST_STEPS))
         self._churned = queries.wait_days >= config.horizon_days
         self._known = queries.known_days >= config.horizon_days
 
-    def shuffled(self, tokens: NDArray[np.float32], batch_size: int, random: np.random.Generator) -> Iterator[_Batch]:
+    def __len__(self) -> int:
+        return math.ceil(len(self._asked) / self._batch_size)
+
+    def shuffled(self, tokens: NDArray[np.float32], random: np.random.Generator) -> Iterator[_Batch]:
         """Batches of pieces of about equal length, in random order; pieces that no query asks about are left out."""
-        asked = np.flatnonzero(np.diff(self._first_query) > 0)
+        asked = self._asked
         lengths = self._pieces.end[asked] - self._pieces.begin[asked]
         # Noise on the length mixes the neighbours anew every epoch and costs little padding.
         order = asked[np.argsort(lengths * random.uniform(0.7, 1.3, len(asked)), kind="stable")]
-        starts = np.arange(0, len(order), batch_size)
+        starts = np.arange(0, len(order), self._batch_size)
         for start in random.permutation(starts):
-            yield self._batch(order[start : start + batch_size], tokens)
+            yield self._batch(order[start : start + self._batch_size], tokens)
 
     def _batch(self, chosen: NDArray[np.int64], tokens: NDArray[np.float32]) -> _Batch:
         begin, end = self._pieces.begin[chosen], self._pieces.end[chosen]
@@ -265,19 +270,24 @@ def _extend_last_seen_bin(network: SequenceModel, num_seen: int) -> None:
         network.rates.bias[num_seen:] = network.rates.bias[num_seen - 1].clone()
 
 
-def _optimiser(
-    network: SequenceModel, config: TrainConfig, num_steps: int
-) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.OneCycleLR]:
+def _optimiser(network: SequenceModel, config: TrainConfig) -> torch.optim.AdamW:
     matrices = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     vectors = [parameter for parameter in network.parameters() if parameter.ndim == 1]
-    optimiser = torch.optim.AdamW(
+    return torch.optim.AdamW(
         [{"params": matrices, "weight_decay": config.weight_decay}, {"params": vectors, "weight_decay": 0.0}],
         lr=config.learning_rate,
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, max_lr=config.learning_rate, total_steps=num_steps, pct_start=_WARM_UP_OF_STEPS
-    )
-    return optimiser, schedule
+
+
+def _one_cycle(share_done: float) -> float:
+    """Learning rate as a share of its peak: up along a cosine, then down to nothing along a longer one.
+
+    By share done and not by step: how many pieces are asked about, and so how many steps an epoch has, differs by draw.
+    source : Smith & Topin (2018), Super-Convergence
+    """
+    if share_done < _WARM_UP_OF_STEPS:
+        return 0.5 * (1.04 - 0.96 * math.cos(math.pi * share_done / _WARM_UP_OF_STEPS))
+    return 0.5 * (1.0 + math.cos(math.pi * (share_done - _WARM_UP_OF_STEPS) / (1.0 - _WARM_UP_OF_STEPS)))
 
 
 def _average(averaged: SequenceModel, network: SequenceModel, decay: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -22,7 +23,9 @@ from training.situation import describe_situation
 from training.tokens import event_tokens
 
 # Sequences per forward pass: enough to fill a matrix product, few enough that padding stays small after sorting by length.
-_BATCH = 512
+_BATCH_QUERIES = 512
+# Events per forward pass, padding included: a customer of years of daily orders must not take a batch's memory along.
+_BATCH_EVENTS = 1 << 17
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,16 +76,15 @@ def survival_curves(
     situation = model.situation_normaliser.apply(describe_situation(partition, activity, customer_index, as_of_us))
     begin = partition.offsets[customer_index]
     end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
-    lengths = np.minimum(end - begin, model.config.model.context_events)
+    lengths = end - begin
     widths = torch.as_tensor(bin_widths(model.edges_days), dtype=torch.float32, device=device)
     network = model.network_on(device)
     order = np.argsort(-lengths, kind="stable")
     # cuDNN would round the GRU's products to TF32, 1e-3 away from the CPU's scores.
     exact = nullcontext() if device == "cpu" else torch.backends.cudnn.flags(allow_tf32=False)
     with torch.inference_mode(), exact:
-        for start in range(0, num_queries, _BATCH):
-            chosen = order[start : start + _BATCH]
-            tokens, sizes = _sequences(model, partition, begin[chosen], end[chosen], lengths[chosen])
+        for chosen in _batches(order, lengths):
+            tokens, sizes = _sequences(model, partition, begin[chosen], lengths[chosen])
             state = network.encode_last(torch.from_numpy(tokens).to(device), torch.from_numpy(sizes).to(device))
             log_rate = network.log_rates(state, torch.from_numpy(situation[chosen]).to(device))
             raw = survival_from_mass(bin_hazards(log_rate, widths).double())
@@ -90,13 +92,21 @@ def survival_curves(
     return model.calibration.apply(survival)
 
 
+def _batches(order: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Queries by falling length, as many at a time as fit the limits; at least one."""
+    start = 0
+    while start < len(order):
+        stop = start + max(1, min(_BATCH_QUERIES, _BATCH_EVENTS // int(lengths[order[start]])))
+        yield order[start:stop]
+        start = stop
+
+
 def _sequences(
-    model: FittedModel, partition: Partition, begin: NDArray[np.int64], end: NDArray[np.int64], lengths: NDArray[np.int64]
+    model: FittedModel, partition: Partition, begin: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Normalised tokens of the last events before each instant: float32 (B, T, F), right-padded, and int64 (B,) lengths."""
+    """Normalised tokens of all events before each instant: float32 (B, T, F), right-padded, and int64 (B,) lengths."""
     stop = np.cumsum(lengths)
-    position = np.arange(stop[-1]) - np.repeat(stop - lengths, lengths)
-    row = np.repeat(end - lengths, lengths) + position
+    row = np.repeat(begin - stop + lengths, lengths) + np.arange(stop[-1])
     tokens = model.token_normaliser.apply(event_tokens(partition, row, np.repeat(begin, lengths)))
     padded, sizes = gather_sequences(tokens, stop - lengths, stop, int(lengths.max()))
     return padded, sizes.astype(np.int64)

@@ -30,10 +30,10 @@ def plain_loss(log_rates: list[float], wait_days: float, known_days: float) -> f
     for log_rate, edge in zip(log_rates, EDGES, strict=True):
         if edge > known_days:
             return loss
-        hazard = 1.0 - math.exp(-math.exp(log_rate) * (edge - start))
+        hazard = -math.expm1(-math.exp(log_rate) * (edge - start))
         if wait_days < edge:
             return loss - math.log(hazard)
-        loss -= math.log(1.0 - hazard)
+        loss += math.exp(log_rate) * (edge - start)  # -log(1 - hazard), which rounding spoils near 1
         start = edge
     return loss
 
