@@ -101,9 +101,17 @@ def list_bundles(store: str | Path) -> list[BundleInfo]:
     return infos
 
 
-def _folder(store: str | Path, name: str) -> Path:
+def check_name(name: str) -> None:
+    """Refuse a bundle name that could leave the models folder; to be asked before an hour of training, not after.
+
+    raises : InvalidArgumentError
+    """
     if not _NAME.fullmatch(name):
         raise InvalidArgumentError("name", f"found {name!r}, expected up to 64 letters, digits, _ and -, the first no sign")
+
+
+def _folder(store: str | Path, name: str) -> Path:
+    check_name(name)
     return Path(store) / MODELS_FOLDER / name
 
 
@@ -119,7 +127,9 @@ def _only_name(store: Path) -> str:
     if DEFAULT_NAME in names or not names:
         return DEFAULT_NAME
     if len(names) > 1:
-        raise NoBundleError(f"{store} holds bundles named {', '.join(names)} and none named {DEFAULT_NAME!r}; say which one")
+        raise NoBundleError(
+            f"{store} holds bundles named {', '.join(names)} and none named {DEFAULT_NAME!r}; say which one with --name"
+        )
     return names[0]
 
 

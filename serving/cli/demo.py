@@ -47,7 +47,7 @@ def demo(store: Path) -> None:
     _ingest(store)
     _train_and_backtest(store)
     _heading(3, "Rescore the chain")
-    report = run_rescore(store, as_of_us=parse_instant(_RESCORE_AS_OF), device="auto", executor="inline", quiet=False)
+    report = run_rescore(store, as_of_us=parse_instant(_RESCORE_AS_OF), name=None, device="auto", executor="inline", quiet=False)
     print_rescore(report)
     _serve_and_ask(store)
     out = console()

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 @click.command()
 @store_option
 @as_of_option
+@click.option("--name", help='The bundle whose champion scores; "default", or the only one that there is.')
 @device_option
 @executor_option
 @json_option
-def rescore(store: Path, as_of_us: int, device: str, executor: str, as_json: bool) -> None:
+def rescore(store: Path, as_of_us: int, name: str | None, device: str, executor: str, as_json: bool) -> None:
     """Score every eligible customer as of an instant with the champion, into a new snapshot.
 
     The snapshot appears whole or not at all; a job that was killed goes on where it was. Running servers pick it up.
     """
-    report = run_rescore(store, as_of_us=as_of_us, device=device, executor=executor, quiet=as_json)
+    report = run_rescore(store, as_of_us=as_of_us, name=name, device=device, executor=executor, quiet=as_json)
     if as_json:
         print_json(describe_rescore(report))
         return
@@ -34,15 +35,17 @@ def rescore(store: Path, as_of_us: int, device: str, executor: str, as_json: boo
     console().print(f"Next: ebbtide serve --store {store}")
 
 
-def run_rescore(store: Path, *, as_of_us: int, device: str, executor: str, quiet: bool) -> RescoreReport:
+def run_rescore(store: Path, *, as_of_us: int, name: str | None, device: str, executor: str, quiet: bool) -> RescoreReport:
     """Rescore with a progress bar over the buckets."""
     from engine.executors import make_executor
     from serving.rescore import rescore as run
+    from training.registry import champion
 
     with stage("Rescoring", quiet=quiet) as progress, make_executor(executor) as workers:
         return run(
             store,
             as_of_us=as_of_us,
+            bundle=champion(store, name) if name else None,
             executor=workers,
             device=device,
             progress=lambda at: progress.update(

@@ -101,9 +101,10 @@ def backtest(store: Path, as_of_us: int, horizon_days: int, active_within_days: 
 def run_train(store: Path, *, as_of_us: int, config: TrainConfig, name: str, quiet: bool) -> Bundle:
     """Train with a progress bar over the epochs, and register."""
     from engine.history import History
-    from training.registry import register
+    from training.registry import check_name, register
     from training.train import train as run
 
+    check_name(name)
     history = History.open(store)
     with stage("Training", quiet=quiet) as progress:
         trained = run(history, as_of_us=as_of_us, config=config, progress=lambda at: _show_epoch(progress, at))

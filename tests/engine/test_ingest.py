@@ -19,8 +19,8 @@ from engine.errors import InvalidArgumentError, SourceError, StoreBusyError
 from engine.files import writer_lock
 from engine.history import History
 from engine.ingest import FileStatus, IngestProgress, IngestReport, Stage, ingest
-from engine.ingest.job import choose_num_buckets
 from engine.ingest import job as ingest_module
+from engine.ingest.job import choose_num_buckets
 from engine.schema import EventKind
 from tests.engine.conftest import WriteSource, list_files
 from tests.engine.reference_history import Event, decode

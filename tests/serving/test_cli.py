@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -215,7 +216,8 @@ def test_a_full_disk_is_one_clear_line(
 
 def _only_line(capsys: pytest.CaptureFixture[str]) -> str:
     """The one line on standard error that is no progress."""
-    lines = [line for line in capsys.readouterr().err.splitlines() if not line.endswith("...")]
+    is_progress = re.compile(r".* \.\.\.|\w+: [\d,]+ of .*").fullmatch
+    lines = [line for line in capsys.readouterr().err.splitlines() if not is_progress(line)]
     assert len(lines) == 1, lines
     assert lines[0].startswith("ebbtide: ")
     return lines[0]
