@@ -115,7 +115,7 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
         where = f" at store {customer.store_id}" if customer.store_id else ""
         out.print(
             f"    last bought {_days_ago(customer, context)}{where}; {customer.num_orders:,} orders so far; "
-            f"next purchase expected in {customer.expected_days_to_purchase:.0f} days",
+            f"next purchase expected in {_days(customer.expected_days_to_purchase)}",
         )
     _print_context(answers[0].context)
 
@@ -151,6 +151,11 @@ def _print_context(context: ScoreContext) -> None:
 
 def _percent(probability: float) -> str:
     return f"{100 * probability:.1f} %"
+
+
+def _days(days: float) -> str:
+    rounded = round(days)
+    return "a day" if rounded <= 1 else f"{rounded} days"
 
 
 def _days_ago(customer: CustomerScore, context: ScoreContext) -> str:

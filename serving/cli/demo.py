@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import which
 
 import click
 
@@ -59,10 +61,9 @@ def demo(store: Path) -> None:
         ("ebbtide ingest --help", "how to bring your own purchases"),
     ):
         out.print(f"    {command:<40} [dim]{meaning}[/]")
-    if Path(sys.executable).parent.name == "bin" and not _on_path():
-        out.print(
-            f"    [dim](the command is {Path(sys.argv[0])}; `. {Path(sys.executable).parent}/activate` puts it on the path)[/]"
-        )
+    activate = Path(sys.prefix) / "bin" / "activate"
+    if activate.exists() and which("ebbtide") is None:
+        out.print(f"    [dim]before them, once, to have the command: . {os.path.relpath(activate)}[/]")
 
 
 def _ingest(store: Path) -> None:
@@ -150,9 +151,3 @@ def _wait_until_listening(process: subprocess.Popen[str]) -> str:
 
 def _heading(number: int, text: str) -> None:
     console().print(f"\n[bold cyan]{number}/4  {text}[/]")
-
-
-def _on_path() -> bool:
-    from shutil import which
-
-    return which("ebbtide") is not None
