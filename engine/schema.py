@@ -6,7 +6,7 @@ from enum import IntEnum
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class EventKind(IntEnum):
@@ -20,6 +20,9 @@ class EventKind(IntEnum):
     COMPLAINT = 6
     CONTACT = 7
 
+
+# What money changes hands for; the others are known by their time, these by the order alone.
+ORDER_KINDS = (EventKind.PURCHASE, EventKind.RETURN)
 
 # Fixed width throughout, so that a memory-mapped column is a NumPy view. Codes index the part's own sorted
 # dictionaries, kept in the schema metadata of the part; -1 is "not known".

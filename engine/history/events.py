@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.schema import EVENT_SCHEMA
+from engine.schema import EVENT_SCHEMA, ORDER_KINDS
 
 NUMERIC_COLUMNS: tuple[str, ...] = tuple(name for name in EVENT_SCHEMA.names if name not in ("store_code", "channel_code"))
 CODE_COLUMNS: tuple[str, ...] = ("store_code", "channel_code")
@@ -34,6 +34,11 @@ class BucketEvents:
     @property
     def num_events(self) -> int:
         return len(self.customer)
+
+    @property
+    def first_event(self) -> NDArray[np.int64]:
+        """int64[num_customers]: where each customer begins, in sorted events."""
+        return np.searchsorted(self.customer, np.arange(len(self.customer_ids)))
 
     def sorted(self) -> BucketEvents:
         """By customer, time, order and kind: the one order at rest."""
@@ -61,6 +66,19 @@ def concatenate(first: BucketEvents, second: BucketEvents) -> BucketEvents:
     for name in CODE_COLUMNS:
         names[name], columns[name] = _unite((first.names[name], first.columns[name]), (second.names[name], second.columns[name]))
     return BucketEvents(customer_ids=customer_ids, customer=customer, columns=_typed(columns), names=names)
+
+
+def identity(
+    columns: Mapping[str, NDArray[np.generic]], rows: NDArray[np.integer] | slice = slice(None)
+) -> tuple[NDArray[np.generic], NDArray[np.generic], NDArray[np.int64]]:
+    """What an event of a customer is known by: order key, kind, and for what is no order its time.
+
+    The kind belongs to it because goods often come back under the id of the order that sold them, weeks later and in another
+    file: the return joins the purchase and does not replace it. The time of an order does not: it may be what was corrected.
+    """
+    kind = columns["kind"][rows]
+    timestamp_us = columns["timestamp_us"][rows].astype(np.int64, copy=False)
+    return columns["order_key"][rows], kind, np.where(np.isin(kind, ORDER_KINDS), 0, timestamp_us)
 
 
 def encode_sorted(texts: pa.Array | pa.ChunkedArray) -> tuple[pa.StringArray, NDArray[np.int64]]:

@@ -13,13 +13,16 @@ import pyarrow as pa
 from engine.activity import DailyActivity, measure_activity
 from engine.errors import AsOfError, InvalidArgumentError, UnknownCustomerError
 from engine.hashing import bucket_of
+from engine.history.folding import fold, to_partition
 from engine.history.manifest import Manifest, PartRecord, read_manifest
-from engine.history.parts import empty_partition, find_part_problems, integrity_error, read_partition
+from engine.history.parts import empty_partition, find_part_problems, integrity_error, read_events, read_partition
 from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 
 HISTORY_FOLDER = "history"
 _NUM_KEPT_OPEN = 64  # partitions; each holds two file descriptors, and 1,024 is a usual limit
+# Of those that were folded from several parts and so lie in memory, which the ones that are views of a file do not.
+_NUM_KEPT_EVENTS = 4_000_000
 
 
 class History:
@@ -37,7 +40,7 @@ class History:
         self.store = store
         self.manifest = manifest
         self.manifest_hash = manifest_hash
-        self._parts: dict[int, PartRecord] = {part.bucket: part for part in manifest.parts}
+        self._parts: dict[int, tuple[PartRecord, ...]] = manifest.parts_by_bucket()
         self._kept_open: OrderedDict[int, Partition] = OrderedDict()
         self._lock = threading.Lock()
         self._activity: DailyActivity | None = None
@@ -71,6 +74,8 @@ class History:
     def partition(self, bucket: int) -> Partition:
         """The events of a bucket; an empty partition where no customer falls into it.
 
+        Of one part it is a view of the files; several are folded here, and kept while there is room.
+
         raises : InvalidArgumentError for a bucket that there is not; IntegrityError
         """
         if not 0 <= bucket < self.num_buckets:
@@ -78,11 +83,10 @@ class History:
         with self._lock:
             partition = self._kept_open.get(bucket)
             if partition is None:
-                part = self._parts.get(bucket)
-                partition = empty_partition() if part is None else read_partition(self.store / HISTORY_FOLDER, part)
+                partition = self._read(bucket)
                 self._kept_open[bucket] = partition
             self._kept_open.move_to_end(bucket)
-            if len(self._kept_open) > _NUM_KEPT_OPEN:
+            while len(self._kept_open) > 1 and self._holds_too_much():
                 self._kept_open.popitem(last=False)
         return partition
 
@@ -101,6 +105,21 @@ class History:
             raise UnknownCustomerError(customer_id)
         return partition, row
 
+    def _read(self, bucket: int) -> Partition:
+        folder = self.store / HISTORY_FOLDER
+        parts = self._parts.get(bucket, ())
+        if not parts:
+            return empty_partition()
+        if len(parts) == 1:
+            return read_partition(folder, parts[0])
+        return to_partition(fold([read_events(folder, part) for part in parts]))
+
+    def _holds_too_much(self) -> bool:
+        num_folded = sum(
+            partition.num_events for bucket, partition in self._kept_open.items() if len(self._parts.get(bucket, ())) > 1
+        )
+        return len(self._kept_open) > _NUM_KEPT_OPEN or num_folded > _NUM_KEPT_EVENTS
+
     def activity(self) -> DailyActivity:
         """Orders of the whole chain per day, counted once per object."""
         if self._activity is None:
@@ -110,17 +129,23 @@ class History:
     def check_as_of(self, as_of_us: int, *, horizon_days: int = 0) -> None:
         """Refuse an instant before which nothing is known, or after which the horizon is not known to its end.
 
-        Possible: first event < as_of and as_of + horizon <= the midnight (UTC) after the last event.
+        Possible: first order < as_of and as_of + horizon <= the midnight (UTC) after the last order. Other events do not count:
+        a log of visits that goes on after that of orders says nothing about who bought.
         raises : AsOfError with the first and the last possible date; InvalidArgumentError for a horizon below 0
         """
         if horizon_days < 0:
             raise InvalidArgumentError("horizon_days", f"found {horizon_days}, expected 0 or more")
-        first_us, last_us = self.manifest.first_event_us, self.manifest.last_event_us
+        first_us, last_us = self.manifest.first_order_us, self.manifest.last_order_us
+        if first_us is None or last_us is None:
+            raise AsOfError(
+                f"as-of {format_instant(as_of_us)} is not possible: the history of {self.store} holds no orders; "
+                "ingest purchases first"
+            )
         end_us = next_midnight(last_us)
         if first_us < as_of_us <= end_us - horizon_days * DAY_US:
             return
         first_date, last_date = next_midnight(first_us), end_us - horizon_days * DAY_US
-        known = f"the history goes from {format_instant(first_us)} to {format_instant(last_us)}"
+        known = f"the orders go from {format_instant(first_us)} to {format_instant(last_us)}"
         horizon = f" with a horizon of {horizon_days} days" if horizon_days else ""
         if first_date > last_date:
             most_days = (end_us - first_date) // DAY_US

@@ -11,7 +11,8 @@ from typing import Any
 
 from engine.errors import IntegrityError, NoHistoryError
 from engine.files import sha256_bytes, write_bytes_atomic
-from engine.schema import SCHEMA_VERSION
+from engine.history.totals import BucketTotals
+from engine.schema import SCHEMA_VERSION, EventKind
 
 MANIFEST_NAME = "manifest.json"
 _WAY_OUT = "restore it from a backup, or ingest the sources again into a new store"
@@ -43,7 +44,9 @@ class SourceRecord:
 class PartRecord:
     """One part of a bucket: `<path>.customers.arrow` and `<path>.events.arrow` below the history folder.
 
-    sha256 : of the bytes of both files, customers first; the path ends in its first digits
+    sha256        : of the bytes of both files, customers first; the path ends in its first digits
+    num_customers : rows of the first file
+    num_events    : rows of the second, those included that a newer part of the bucket replaces
     """
 
     bucket: int
@@ -53,11 +56,6 @@ class PartRecord:
     events_bytes: int
     num_customers: int
     num_events: int
-    num_orders: int
-    num_returns: int
-    amount_minor_total: int
-    first_event_us: int
-    last_event_us: int
 
     @property
     def files(self) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -71,7 +69,8 @@ class Manifest:
 
     customer_id_type : "integer" only while every source had integer ids, else "string"
     fields           : the source fields ever seen, in the order of engine.schema.SOURCE_FIELDS
-    parts            : at most one per bucket, ascending; a list so that parts with later events can join
+    parts            : by bucket, and in a bucket the oldest first: of two versions of an event that in the newer part counts
+    totals           : one per bucket that has parts, ascending
     """
 
     num_buckets: int
@@ -79,56 +78,83 @@ class Manifest:
     fields: tuple[str, ...]
     sources: tuple[SourceRecord, ...]
     parts: tuple[PartRecord, ...]
+    totals: tuple[BucketTotals, ...]
     schema_version: int = SCHEMA_VERSION
 
     @property
     def num_customers(self) -> int:
-        return sum(part.num_customers for part in self.parts)
+        return sum(bucket.num_customers for bucket in self.totals)
 
     @property
     def num_events(self) -> int:
-        return sum(part.num_events for part in self.parts)
+        return sum(bucket.num_events for bucket in self.totals)
+
+    @property
+    def num_by_kind(self) -> dict[str, int]:
+        """Name of the kind -> events, for every kind."""
+        names = [kind.name.lower() for kind in EventKind]
+        return {name: sum(bucket.num_by_kind.get(name, 0) for bucket in self.totals) for name in names}
 
     @property
     def num_orders(self) -> int:
         """Purchases; returns are counted apart."""
-        return sum(part.num_orders for part in self.parts)
+        return sum(bucket.num_by_kind.get("purchase", 0) for bucket in self.totals)
 
     @property
     def num_returns(self) -> int:
-        return sum(part.num_returns for part in self.parts)
+        return sum(bucket.num_by_kind.get("return", 0) for bucket in self.totals)
 
     @property
     def amount_minor_total(self) -> int:
         """Purchases and returns together, each with the sign that the source gave."""
-        return sum(part.amount_minor_total for part in self.parts)
+        return sum(bucket.amount_minor_total for bucket in self.totals)
 
     @property
     def first_event_us(self) -> int:
-        return min(part.first_event_us for part in self.parts)
+        return min(bucket.first_event_us for bucket in self.totals)
 
     @property
     def last_event_us(self) -> int:
-        return max(part.last_event_us for part in self.parts)
+        return max(bucket.last_event_us for bucket in self.totals)
+
+    @property
+    def first_order_us(self) -> int | None:
+        """Of purchases and returns; None where there are none."""
+        return min((bucket.first_order_us for bucket in self.totals if bucket.first_order_us is not None), default=None)
+
+    @property
+    def last_order_us(self) -> int | None:
+        """How far the log of orders reaches, which may be less far than that of visits."""
+        return max((bucket.last_order_us for bucket in self.totals if bucket.last_order_us is not None), default=None)
 
     @property
     def num_bad_rows(self) -> int:
         return sum(source.num_bad_rows for source in self.sources)
 
+    def parts_by_bucket(self) -> dict[int, tuple[PartRecord, ...]]:
+        """Bucket -> its parts, the oldest first."""
+        buckets: dict[int, list[PartRecord]] = {}
+        for part in self.parts:
+            buckets.setdefault(part.bucket, []).append(part)
+        return {bucket: tuple(parts) for bucket, parts in buckets.items()}
+
     def to_json(self) -> dict[str, Any]:
         """All fields, and the totals for whoever reads the file without ebbtide."""
-        totals = (
+        chain = (
             "num_customers",
             "num_events",
+            "num_by_kind",
             "num_orders",
             "num_returns",
             "amount_minor_total",
             "first_event_us",
             "last_event_us",
+            "first_order_us",
+            "last_order_us",
             "num_bad_rows",
         )
         sources = [dataclasses.asdict(source) | {"num_bad_rows": source.num_bad_rows} for source in self.sources]
-        return dataclasses.asdict(self) | {"sources": sources} | {name: getattr(self, name) for name in totals}
+        return dataclasses.asdict(self) | {"sources": sources} | {name: getattr(self, name) for name in chain}
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
@@ -170,6 +196,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
 def _from_json(body: Mapping[str, Any]) -> Manifest:
     source_fields = [field.name for field in dataclasses.fields(SourceRecord)]
     part_fields = [field.name for field in dataclasses.fields(PartRecord)]
+    totals_fields = [field.name for field in dataclasses.fields(BucketTotals)]
     return Manifest(
         schema_version=body["schema_version"],
         num_buckets=body["num_buckets"],
@@ -177,6 +204,7 @@ def _from_json(body: Mapping[str, Any]) -> Manifest:
         fields=tuple(body["fields"]),
         sources=tuple(SourceRecord(**{name: source[name] for name in source_fields}) for source in body["sources"]),
         parts=tuple(PartRecord(**{name: part[name] for name in part_fields}) for part in body["parts"]),
+        totals=tuple(BucketTotals(**{name: bucket[name] for name in totals_fields}) for bucket in body["totals"]),
     )
 
 

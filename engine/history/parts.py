@@ -1,4 +1,4 @@
-"""Parts at rest: two uncompressed Arrow IPC files per bucket, named by their content, memory-mapped without a copy."""
+"""Parts at rest: two uncompressed Arrow IPC files each, named by their content, memory-mapped without a copy."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from engine.errors import IntegrityError
-from engine.files import move_into_place, sha256_files, sync_folder
-from engine.history.events import CODE_COLUMNS, BucketEvents, exact_sum
+from engine.files import BackgroundSync, sha256_files
+from engine.history.events import CODE_COLUMNS, BucketEvents
 from engine.history.manifest import PartRecord
 from engine.partition import Partition
-from engine.schema import CUSTOMER_SCHEMA, EVENT_SCHEMA, EventKind
+from engine.schema import CUSTOMER_SCHEMA, EVENT_SCHEMA
 
 _NAME_DIGITS = 24  # of the hash; 96 bits tell the few parts of a bucket apart
 _NAMES_KEY = b"ebbtide.names"
 
 
-def write_part(history: Path, staging: Path, bucket: int, events: BucketEvents) -> PartRecord:
-    """Write the sorted events of a bucket; equal events give equal bytes and so the same files.
+def write_part(history: Path, staging: Path, bucket: int, events: BucketEvents, sync: BackgroundSync) -> PartRecord:
+    """Write sorted events of a bucket; equal events give equal bytes and so the same files.
 
-    history : the folder of the manifest; the files appear below it by rename, synced
+    history : the folder of the manifest; the files appear below it by rename
     staging : a folder on the same file system
+    sync    : to be waited for before a manifest names the part
     """
-    first_event = np.searchsorted(events.customer, np.arange(len(events.customer_ids)))
-    customers = pa.record_batch([events.customer_ids, pa.array(first_event, pa.int64())], schema=CUSTOMER_SCHEMA)
+    customers = pa.record_batch([events.customer_ids, pa.array(events.first_event, pa.int64())], schema=CUSTOMER_SCHEMA)
     names = {name: events.names[name].to_pylist() for name in CODE_COLUMNS}
     schema = EVENT_SCHEMA.with_metadata({_NAMES_KEY: json.dumps(names, ensure_ascii=False, sort_keys=True).encode()})
     rows = pa.record_batch([pa.array(events.columns[name]) for name in EVENT_SCHEMA.names], schema=schema)
@@ -37,8 +36,6 @@ def write_part(history: Path, staging: Path, bucket: int, events: BucketEvents) 
     _write_batch(events_path, rows)
 
     sha256 = sha256_files(customers_path, events_path)
-    is_order = events.columns["kind"] == EventKind.PURCHASE
-    timestamp_us = _int64(events.columns["timestamp_us"])
     record = PartRecord(
         bucket=bucket,
         path=f"bucket={bucket:04d}/{sha256.removeprefix('sha256:')[:_NAME_DIGITS]}",
@@ -47,17 +44,13 @@ def write_part(history: Path, staging: Path, bucket: int, events: BucketEvents) 
         events_bytes=events_path.stat().st_size,
         num_customers=len(events.customer_ids),
         num_events=events.num_events,
-        num_orders=int(is_order.sum()),
-        num_returns=int((events.columns["kind"] == EventKind.RETURN).sum()),
-        amount_minor_total=exact_sum(_int64(events.columns["amount_minor"])),
-        first_event_us=int(timestamp_us.min()),
-        last_event_us=int(timestamp_us.max()),
     )
     folder = (history / record.path).parent
     folder.mkdir(exist_ok=True)
     for temporary, (path, _) in zip((customers_path, events_path), record.files, strict=True):
-        move_into_place(temporary, history / path)
-    sync_folder(folder)
+        temporary.replace(history / path)
+        sync.add(history / path)
+    sync.add(folder)
     return record
 
 
@@ -156,7 +149,3 @@ def _names_of(events: pa.RecordBatch, path: Path) -> dict[str, list[str]]:
 
 def _view(batch: pa.RecordBatch, name: str) -> Any:
     return batch.column(name).to_numpy(zero_copy_only=True)
-
-
-def _int64(values: NDArray[np.generic]) -> NDArray[np.int64]:
-    return values.astype(np.int64, copy=False)

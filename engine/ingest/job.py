@@ -1,6 +1,6 @@
 """Ingest: source files into the history, all of it or nothing.
 
-    check every header -> read lines, spill them by bucket -> per bucket: lines to orders, merge, one new part -> manifest
+    check every header -> read lines, spill them by bucket -> per bucket: lines to orders, the new ones to a part -> manifest
 
 Until the manifest is replaced nothing is visible; what a killed ingest left behind is swept by the next one.
 """
@@ -16,16 +16,14 @@ from engine.errors import InvalidArgumentError, NoHistoryError, SourceError
 from engine.fields import SOURCE_FIELD_NAMES
 from engine.files import sha256_file
 from engine.history import HISTORY_FOLDER
-from engine.history.events import concatenate
-from engine.history.manifest import Manifest, PartRecord, SourceRecord, read_manifest, write_manifest
-from engine.history.parts import read_events, write_part
+from engine.history.manifest import Manifest, SourceRecord, read_manifest, write_manifest
+from engine.ingest.arrival import MergeCounts
 from engine.ingest.intake import Intake, read_source
-from engine.ingest.merge import MergeCounts, merge_events
-from engine.ingest.orders import aggregate_lines
 from engine.ingest.quarantine import Quarantine
 from engine.ingest.report import FileReport, FileStatus, IngestProgress, IngestReport, Stage
 from engine.ingest.spill import Spill
 from engine.ingest.staging import collect_garbage, writing
+from engine.ingest.storing import Stored, store_orders
 from engine.sources import Source, check_fields, find_files, open_source
 from engine.sources.instant_text import compile_format
 from engine.sources.lines import AMOUNT_DIGITS, Reason
@@ -92,14 +90,14 @@ def ingest(
 
         spill = Spill(staging, num_buckets)
         taken = _read_files(fresh, history, staging, timestamp_format, spill, report_progress)
-        parts, counts, rounding_units = _store_orders(history, staging, spill, present, report_progress)
-        manifest = _next_manifest(present, num_buckets, parts, taken, timestamp_format)
+        stored = store_orders(history, staging, spill, present, _count_stored(spill, report_progress))
+        manifest = _next_manifest(present, num_buckets, stored, taken, timestamp_format)
         for one in taken.values():
             one.quarantine.commit()
         if manifest != present:
             write_manifest(history, manifest)
             collect_garbage(history, manifest, present)
-        return _report(store, intended, statuses, taken, manifest, counts, rounding_units)
+        return _report(store, intended, statuses, taken, manifest, stored.counts, stored.rounding_units)
 
 
 def choose_num_buckets(num_rows: int) -> int:
@@ -197,35 +195,23 @@ def _read_files(
     return taken
 
 
-def _store_orders(
-    history: Path, staging: Path, spill: Spill, present: Manifest | None, progress: Progress
-) -> tuple[tuple[PartRecord, ...], MergeCounts, int]:
-    """Phase two; (all parts, what the orders did, rounding in units)."""
-    parts = {part.bucket: part for part in (present.parts if present is not None else ())}
-    counts = MergeCounts()
-    rounding_units = rows_done = 0
+def _count_stored(spill: Spill, progress: Progress) -> Callable[[int], None]:
+    """What tells how far phase two is."""
     rows_total = int(spill.num_lines.sum())
-    for bucket in spill.buckets():
-        pieces = [aggregate_lines(lines) for lines in spill.pieces(bucket)]
-        arriving = pieces[0].events
-        for piece in pieces[1:]:
-            arriving = concatenate(arriving, piece.events)
-        part = parts.get(bucket)
-        events, found = merge_events(None if part is None else read_events(history, part), arriving)
-        if part is None or found.num_new or found.num_replaced:
-            parts[bucket] = write_part(history, staging, bucket, events)
-        spill.remove(bucket)
-        counts += found
-        rounding_units += sum(piece.rounding_units for piece in pieces)
-        rows_done += int(spill.num_lines[bucket])
+    rows_done = 0
+
+    def on_rows(num_rows: int) -> None:
+        nonlocal rows_done
+        rows_done += num_rows
         progress(IngestProgress(stage=Stage.STORE, file="", rows_done=rows_done, rows_total=rows_total))
-    return tuple(parts[bucket] for bucket in sorted(parts)), counts, rounding_units
+
+    return on_rows
 
 
 def _next_manifest(
     present: Manifest | None,
     num_buckets: int,
-    parts: tuple[PartRecord, ...],
+    stored: Stored,
     taken: Mapping[str, _Taken],
     timestamp_format: str | None,
 ) -> Manifest:
@@ -248,7 +234,8 @@ def _next_manifest(
         customer_id_type="integer" if has_integer_ids else "string",
         fields=tuple(name for name in SOURCE_FIELD_NAMES if name in fields),
         sources=tuple(records.values()),
-        parts=parts,
+        parts=stored.parts,
+        totals=stored.totals,
     )
 
 

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from serving.cli.ask import at_risk, score
+from serving.cli.compact import compact
 from serving.cli.demo import demo
 from serving.cli.ingest import ingest
 from serving.cli.rescore import rescore
@@ -47,5 +48,5 @@ def cli() -> None:
     """
 
 
-for _command in (ingest, train, backtest, rescore, serve, score, at_risk, status, demo):
+for _command in (ingest, train, backtest, rescore, serve, score, at_risk, status, compact, demo):
     cli.add_command(_command)

@@ -87,7 +87,7 @@ def test_instants_that_the_data_can_answer_for(history: History, as_of: str, hor
 @pytest.mark.parametrize(
     ("as_of", "horizon_days", "message"),
     [
-        ("2017-01-01", 0, "as-of 2017-01-01 is not possible: the history goes from 2017-01-01 to 2017-01-05T09:00:00Z"),
+        ("2017-01-01", 0, "as-of 2017-01-01 is not possible: the orders go from 2017-01-01 to 2017-01-05T09:00:00Z"),
         ("2017-01-01", 0, "expected a date from 2017-01-02 to 2017-01-06$"),
         ("2017-01-06T00:00:01", 0, "expected a date from 2017-01-02 to 2017-01-06$"),
         ("2017-01-05", 2, "as-of 2017-01-05 with a horizon of 2 days is not .* expected a date from 2017-01-02 to 2017-01-04$"),
@@ -154,7 +154,7 @@ def test_a_part_that_is_none_is_refused_when_it_is_read(history: History) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"schema_version": 1}', "null", '{"schema_version": 1, "checksum": ""}', "\xff"]
+    "text", ["", "{", "[]", "{}", '{"schema_version": 2}', "null", '{"schema_version": 2, "checksum": ""}', "\xff"]
 )
 def test_a_damaged_manifest_is_refused(history: History, text: str) -> None:
     path = history.store / "history" / "manifest.json"
@@ -169,8 +169,8 @@ def test_a_manifest_that_someone_edited_is_refused(history: History) -> None:
     path.write_text(json.dumps(body | {"num_buckets": 32}))
     with pytest.raises(IntegrityError, match="its checksum does not match"):
         History.open(history.store)
-    path.write_text(json.dumps(body | {"schema_version": 2}))
-    with pytest.raises(IntegrityError, match="has schema version 2, expected 1: it was written by another version"):
+    path.write_text(json.dumps(body | {"schema_version": 1}))
+    with pytest.raises(IntegrityError, match="has schema version 1, expected 2: it was written by another version"):
         History.open(history.store)
 
 

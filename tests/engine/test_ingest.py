@@ -18,7 +18,7 @@ import pytest
 from engine.errors import InvalidArgumentError, SourceError, StoreBusyError
 from engine.files import writer_lock
 from engine.history import History
-from engine.ingest import FileStatus, IngestProgress, IngestReport, Stage, ingest
+from engine.ingest import FileStatus, IngestProgress, IngestReport, Stage, ingest, storing
 from engine.ingest import job as ingest_module
 from engine.ingest.job import choose_num_buckets
 from engine.schema import EventKind
@@ -423,20 +423,59 @@ def test_a_file_with_rows_in_the_future_is_read_again(
     assert not first.files[0].quarantine.exists()
 
 
-def test_old_parts_stay_for_one_more_ingest(store: Path, write_text: WriteSource) -> None:
-    def ingest_day(day: int) -> list[Path]:
-        ingest(store, [write_text(f"{day}.csv", "customer_id,timestamp", f"a,{T(day)}")], num_buckets=1)
-        return sorted(store.rglob("*.arrow"))
+def test_a_later_file_adds_a_part_to_the_buckets_that_it_touches_and_leaves_the_others(
+    store: Path, write_text: WriteSource
+) -> None:
+    ingest(store, [write_text("1.csv", "customer_id,timestamp", *(f"c{number},{T(1)}" for number in range(40)))], num_buckets=8)
+    before = list_files(store)
+    ingest(store, [write_text("2.csv", "customer_id,timestamp", f"c7,{T(2)}")])
+    history = History.open(store)
+    after = list_files(store)
+    assert {name: after[name] for name in before if name.endswith(".arrow")} == {
+        name: data for name, data in before.items() if name.endswith(".arrow")
+    }
+    bucket = history.bucket_of("c7")
+    assert {number: len(parts) for number, parts in history.manifest.parts_by_bucket().items()} == {
+        number: 1 + (number == bucket) for number in range(8)
+    }
+    assert history.manifest.parts_by_bucket()[bucket][1].num_events == 1
 
-    ingest_day(1)
+
+def test_a_bucket_of_many_parts_is_folded_and_its_old_parts_stay_for_one_more_ingest(
+    store: Path, write_text: WriteSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "MAX_PARTS", 2)
+
+    def ingest_day(day: int) -> tuple[int, int]:
+        """Parts that count, and parts that are there."""
+        ingest(store, [write_text(f"{day}.csv", "customer_id,timestamp", f"a,{T(day)}")], num_buckets=1)
+        return len(History.open(store).manifest.parts), len(list(store.rglob("*.events.arrow")))
+
+    assert [ingest_day(1), ingest_day(2)] == [(1, 1), (2, 2)]
     opened = History.open(store)
     opened_but_not_mapped = History.open(store)
     partition = opened.partition(0)
-    assert len(ingest_day(2)) == 4
-    assert opened_but_not_mapped.partition(0).num_events == 1
-    assert len(ingest_day(3)) == 4
-    assert partition.num_events == 1
+    assert ingest_day(3) == (1, 3)
+    assert opened_but_not_mapped.partition(0).num_events == 2
+    assert ingest_day(4) == (2, 2)
+    assert partition.num_events == 2
     assert partition.timestamp_us[0] == opened.manifest.first_event_us
+    assert History.open(store).partition(0).num_events == 4
+
+
+def test_small_later_parts_are_folded_among_themselves(
+    store: Path, write_text: WriteSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storing, "MAX_PARTS", 2)
+    times = [f"a,2017-01-0{day} {hour:02d}:00:00" for day in range(1, 9) for hour in range(24)]
+    ingest(store, [write_text("1.csv", "customer_id,timestamp", *times)], num_buckets=1)
+    (first,) = History.open(store).manifest.parts
+    for day in (2, 3):
+        ingest(store, [write_text(f"{day}.csv", "customer_id,timestamp", f"b,{T(day)}")])
+    kept, later = History.open(store).manifest.parts
+    assert kept == first
+    assert later.num_events == 2
+    assert History.open(store).manifest.num_events == 8 * 24 + 2
 
 
 def test_what_a_killed_ingest_left_is_swept(store: Path, write_text: WriteSource) -> None:

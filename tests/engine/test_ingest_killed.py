@@ -22,25 +22,27 @@ NUM_BUCKETS = 4
 # (function that ingest goes through, call at whose beginning the process dies, whether the new state is committed by then)
 MOMENTS = {
     "while reading": ("engine.ingest.job.read_source", 1, False),
-    "between two buckets": ("engine.ingest.job.aggregate_lines", 2, False),
-    "between the two files of a part": ("engine.history.parts.move_into_place", 4, False),
+    "between two buckets": ("engine.ingest.storing.aggregate_lines", 2, False),
+    "between the two files of a part": ("pathlib.Path.replace", 4, False),
     "before the manifest": ("engine.ingest.job.write_manifest", 1, False),
     "before the rename of the manifest": ("engine.files.os.fsync", 3 * NUM_BUCKETS + 1, False),
-    "after the rename of the manifest": ("engine.files.sync_folder", 1, True),
+    "after the rename of the manifest": ("engine.files.sync_folder", 3 * NUM_BUCKETS + 1, True),
     "before the old parts are removed": ("engine.ingest.job.collect_garbage", 1, True),
 }
 
 # One process imports everything once, and a fork of it dies for each moment: it has no threads yet that a fork would lose.
 PROGRAM = """
-import importlib, json, os, signal, sys
+import importlib, json, os, pathlib, signal, sys
 from engine.ingest import ingest
 from kernels import resolve
 
 resolve("cpu")  # Numba takes seconds to import
 
+OWNERS = {"engine.files.os": os, "pathlib.Path": pathlib.Path}
+
 def die_at(target, moment):
     module_name, _, function_name = target.rpartition(".")
-    owner = os if module_name.endswith(".os") else importlib.import_module(module_name)
+    owner = OWNERS.get(module_name) or importlib.import_module(module_name)
     original, num_calls = getattr(owner, function_name), 0
     def dying(*args, **kwargs):
         nonlocal num_calls

@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.history import History
-from engine.ingest import ingest, spill
+from engine.ingest import ingest, spill, storing
+from engine.upkeep import compact
 from tests.engine.reference_history import FIELDS, Row, build_events, decode, write_rows
 
 DAY_US = 86_400_000_000
@@ -92,6 +93,36 @@ def test_a_later_ingest_replaces_the_same_events_and_keeps_the_others(
         if first != second:  # else the file is skipped
             assert report.num_events_new == len(arriving - known)
             assert report.num_events_replaced + report.num_events_unchanged == len(arriving & known)
+
+
+@quick
+@given(rows=ROWS, fields=CHOSEN_FIELDS, num_buckets=st.sampled_from([1, 3]), max_parts=st.sampled_from([1, 2, 8]), data=st.data())
+def test_any_split_into_commands_in_any_order_gives_the_same_history(
+    rows: list[Row], fields: tuple[str, ...], num_buckets: int, max_parts: int, data: st.DataObject
+) -> None:
+    """As far as the rule of replacing allows: the rows of one order come in one command, and some commands come twice."""
+    orders: dict[tuple[str, object], list[Row]] = {}
+    for row in rows:
+        order_id = row.order_id if "order_id" in fields else None
+        orders.setdefault((row.customer_id, row.timestamp_us if order_id is None else order_id), []).append(row)
+    commands: list[list[Row]] = [[], [], []]
+    for of_order in orders.values():
+        commands[data.draw(st.integers(0, 2))] += data.draw(st.permutations(of_order))
+    commands = [command for command in commands if command]
+    commands.append([*commands[0]][::-1])
+    expected = build_events(rows, fields)
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(storing, "MAX_PARTS", max_parts)
+        folder = Path(name)
+        for index, command in enumerate(data.draw(st.permutations(commands))):
+            ingest(folder / "store", [write_rows(folder / f"{index}.parquet", command, fields)], num_buckets=num_buckets)
+        history = History.open(folder / "store")
+        assert decode(history) == expected
+        assert history.verify() == []
+        ingest(folder / "at once", [write_rows(folder / "all.parquet", rows, fields)], num_buckets=num_buckets)
+        at_once = History.open(folder / "at once").manifest
+        assert history.manifest.totals == at_once.totals
+        assert compact(folder / "store").manifest.parts == at_once.parts
 
 
 def test_a_bucket_too_large_for_memory_is_aggregated_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from engine.history.manifest import Manifest, PartRecord, SourceRecord, read_manifest, write_manifest
+from engine.history.totals import BucketTotals
 
 PART = PartRecord(
     bucket=3,
@@ -14,12 +16,18 @@ PART = PartRecord(
     events_bytes=20,
     num_customers=2,
     num_events=5,
-    num_orders=4,
-    num_returns=1,
+)
+TOTALS = BucketTotals(
+    bucket=3,
+    num_customers=2,
+    num_by_kind={"purchase": 4, "return": 1, "visit": 2},
     amount_minor_total=-(10**20),
     first_event_us=-5,
     last_event_us=9,
+    first_order_us=-4,
+    last_order_us=8,
 )
+VISITS = replace(TOTALS, bucket=4, num_by_kind={"visit": 3}, amount_minor_total=0, first_order_us=None, last_order_us=None)
 SOURCE = SourceRecord(
     sha256="sha256:def",
     name="größe.csv",
@@ -29,7 +37,12 @@ SOURCE = SourceRecord(
     bad_rows={"amount missing": 2, "customer_id missing": 1},
 )
 MANIFEST = Manifest(
-    num_buckets=8, customer_id_type="string", fields=("customer_id", "timestamp"), sources=(SOURCE,), parts=(PART, PART)
+    num_buckets=8,
+    customer_id_type="string",
+    fields=("customer_id", "timestamp"),
+    sources=(SOURCE,),
+    parts=(PART, replace(PART, path="bucket=0003/def"), replace(PART, bucket=4)),
+    totals=(TOTALS, VISITS),
 )
 
 
@@ -43,8 +56,15 @@ def test_a_manifest_survives_the_file(tmp_path: Path) -> None:
     assert read_manifest(tmp_path) == (manifest, manifest_hash)
 
 
-def test_totals_come_from_the_parts_and_sources() -> None:
-    assert MANIFEST.amount_minor_total == -2 * 10**20
-    assert (MANIFEST.num_customers, MANIFEST.num_events, MANIFEST.num_orders, MANIFEST.num_returns) == (4, 10, 8, 2)
+def test_totals_come_from_the_buckets_and_sources() -> None:
+    assert MANIFEST.amount_minor_total == -(10**20)
+    assert (MANIFEST.num_customers, MANIFEST.num_events, MANIFEST.num_orders, MANIFEST.num_returns) == (4, 10, 4, 1)
+    assert (MANIFEST.num_by_kind["visit"], MANIFEST.num_by_kind["complaint"]) == (5, 0)
     assert (MANIFEST.first_event_us, MANIFEST.last_event_us, MANIFEST.num_bad_rows) == (-5, 9, 3)
+    assert (MANIFEST.first_order_us, MANIFEST.last_order_us) == (-4, 8)
     assert PART.files == (("bucket=0003/abc.customers.arrow", 10), ("bucket=0003/abc.events.arrow", 20))
+
+
+def test_parts_are_listed_by_bucket_the_oldest_first() -> None:
+    first, second, third = MANIFEST.parts
+    assert MANIFEST.parts_by_bucket() == {3: (first, second), 4: (third,)}

@@ -1,0 +1,109 @@
+"""Folding: the parts of a bucket as one, where the newest version of an event stands.
+
+Parts are sorted, and a newer one is small beside an older one: its rows are found their places by binary search, and the
+older rows are copied in runs. Nothing is sorted again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from engine.history.events import BucketEvents, concatenate, identity
+from engine.partition import Partition
+from engine.schema import EVENT_SCHEMA
+
+
+def fold(parts: Sequence[BucketEvents]) -> BucketEvents:
+    """One part that says what several say.
+
+    parts   : one or more, the oldest first, each sorted and without two versions of one event
+    returns : sorted; the same bytes as if all events had come in one part
+    """
+    folded = parts[-1]
+    for older in reversed(parts[:-1]):  # the small ones among themselves first
+        folded = _fold_two(older, folded)
+    return folded
+
+
+def find_twins(older: BucketEvents, newer: BucketEvents) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The events that both have, as rows of each, side by side.
+
+    Of `older` only the order keys are read, and the rows that they make suspects.
+    """
+    is_suspect = pc.is_in(pa.array(older.columns["order_key"]), value_set=pa.array(newer.columns["order_key"]))
+    suspects = np.flatnonzero(np.asarray(is_suspect))
+    if len(suspects) == 0:
+        return suspects, suspects
+    customers, of_suspect = np.unique(older.customer[suspects], return_inverse=True)
+    ids = older.customer_ids.take(pa.array(customers))
+    known_as = np.asarray(pc.fill_null(pc.index_in(ids, value_set=newer.customer_ids), -1)).astype(np.int64)
+    customer = known_as[of_suspect]
+    suspects, customer = suspects[customer >= 0], customer[customer >= 0]
+
+    keys = [
+        np.concatenate((first, second))
+        for first, second in zip(
+            (customer, *identity(older.columns, suspects)), (newer.customer, *identity(newer.columns)), strict=True
+        )
+    ]
+    row = np.lexsort((*keys, np.arange(len(keys[0])))[::-1])
+    has_twin = np.ones(max(len(row) - 1, 0), bool)
+    for key in keys:
+        has_twin &= key[row[1:]] == key[row[:-1]]
+    first, second = row[:-1][has_twin], row[1:][has_twin]
+    return suspects[first], second - len(suspects)
+
+
+def to_partition(events: BucketEvents) -> Partition:
+    """Sorted events as readers take them, without a copy."""
+    columns = {name: events.columns[name] for name in EVENT_SCHEMA.names if name != "order_key"}
+    for values in columns.values():
+        values.flags.writeable = False
+    return Partition(
+        customer_ids=events.customer_ids,
+        offsets=np.append(events.first_event, events.num_events),
+        store_names=events.names["store_code"].to_pylist(),
+        channel_names=events.names["channel_code"].to_pylist(),
+        **columns,  # type: ignore[arg-type]  # the schema gives each its type
+    )
+
+
+def _fold_two(older: BucketEvents, newer: BucketEvents) -> BucketEvents:
+    replaced, _ = find_twins(older, newer)
+    both = concatenate(older, newer)
+    num_older = older.num_events
+    place = _places(both, older, num_older)
+    row = np.insert(np.arange(num_older), place, np.arange(num_older, both.num_events))
+    if len(replaced):
+        is_replaced = np.zeros(both.num_events, bool)
+        is_replaced[replaced] = True
+        row = row[~is_replaced[row]]
+    return both.take(row)
+
+
+def _places(both: BucketEvents, older: BucketEvents, num_older: int) -> NDArray[np.int64]:
+    """int64[num_newer]: before which older row each newer row belongs."""
+    customer = both.customer[num_older:]
+    customers_of_older = both.customer[older.first_event]
+    index = np.searchsorted(customers_of_older, customer)
+    stops = np.append(older.first_event, num_older)
+    low = stops[index]
+    is_known = np.append(customers_of_older, -1)[index] == customer
+    high = np.where(is_known, stops[np.minimum(index + 1, len(stops) - 1)], low)
+
+    names = ("timestamp_us", "order_key", "kind")
+    theirs = [older.columns[name] for name in names]
+    ours = [both.columns[name][num_older:] for name in names]
+    while (searching := low < high).any():
+        middle = np.where(searching, (low + high) // 2, 0)
+        is_less = np.zeros(len(low), bool)
+        for their, our in zip(reversed(theirs), reversed(ours), strict=True):
+            is_less = (their[middle] < our) | ((their[middle] == our) & is_less)
+        low = np.where(searching & is_less, middle + 1, low)
+        high = np.where(searching & ~is_less, middle, high)
+    return low

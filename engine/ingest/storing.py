@@ -1,0 +1,100 @@
+"""Storing: the spilled lines of each bucket as orders, and what is new among them as one more part of the bucket."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.files import BackgroundSync
+from engine.history.events import BucketEvents, concatenate
+from engine.history.folding import fold
+from engine.history.manifest import Manifest, PartRecord
+from engine.history.parts import read_events, write_part
+from engine.history.totals import BucketTotals, add_arrivals, measure_events
+from engine.ingest.arrival import MergeCounts, meet
+from engine.ingest.orders import aggregate_lines
+from engine.ingest.spill import Spill
+
+# A bucket with more is folded: reading it costs about a tenth more for each.
+MAX_PARTS = 8
+# The first part is written anew once what came after it has grown to this share of it, so that folding costs little.
+_LARGE_SHARE = 0.25
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """The history once everything is stored, and what the orders did.
+
+    rounding_units : what rounding added, as in engine.ingest.orders.Orders
+    """
+
+    parts: tuple[PartRecord, ...]
+    totals: tuple[BucketTotals, ...]
+    counts: MergeCounts
+    rounding_units: int
+
+
+def store_orders(history: Path, staging: Path, spill: Spill, present: Manifest | None, on_rows: Callable[[int], None]) -> Stored:
+    """Write a part for each bucket that something new came for; the buckets' other parts stay as they are.
+
+    on_rows : called with the number of lines of each bucket
+    """
+    with BackgroundSync() as sync:
+        stored = _store(history, staging, spill, present, on_rows, sync)
+        sync.wait()
+    return stored
+
+
+def _store(
+    history: Path,
+    staging: Path,
+    spill: Spill,
+    present: Manifest | None,
+    on_rows: Callable[[int], None],
+    sync: BackgroundSync,
+) -> Stored:
+    parts = {} if present is None else present.parts_by_bucket()
+    totals = {} if present is None else {bucket.bucket: bucket for bucket in present.totals}
+    counts = MergeCounts()
+    rounding_units = 0
+    for bucket in spill.buckets():
+        pieces = [aggregate_lines(lines) for lines in spill.pieces(bucket)]
+        arriving = pieces[0].events
+        for piece in pieces[1:]:
+            arriving = concatenate(arriving, piece.events)
+        stored = [read_events(history, part) for part in parts.get(bucket, ())]
+        arrival = meet(stored, arriving)
+        if arrival.events.num_events:
+            stored.append(arrival.events)
+            known = totals.get(bucket)
+            grown = (
+                None
+                if known is None
+                else add_arrivals(
+                    known, arriving=arrival.events, num_new_customers=arrival.num_new_customers, replaced=arrival.replaced
+                )
+            )
+            totals[bucket] = measure_events(bucket, fold(stored)) if grown is None else grown
+            kept, folded = _fold_if_many(stored)
+            parts[bucket] = (*parts.get(bucket, ())[:kept], write_part(history, staging, bucket, folded, sync))
+        spill.remove(bucket)
+        counts += arrival.counts
+        rounding_units += sum(piece.rounding_units for piece in pieces)
+        on_rows(int(spill.num_lines[bucket]))
+    return Stored(
+        parts=tuple(part for bucket in sorted(parts) for part in parts[bucket]),
+        totals=tuple(totals[bucket] for bucket in sorted(totals)),
+        counts=counts,
+        rounding_units=rounding_units,
+    )
+
+
+def _fold_if_many(stored: Sequence[BucketEvents]) -> tuple[int, BucketEvents]:
+    """(how many parts stay as they are, what becomes of the others and the newest, which is the last)."""
+    if len(stored) <= MAX_PARTS:
+        return len(stored) - 1, stored[-1]
+    later = fold(stored[1:])
+    if later.num_events < _LARGE_SHARE * stored[0].num_events:
+        return 1, later
+    return 0, fold((stored[0], later))

@@ -1,0 +1,66 @@
+"""Compaction: each bucket of several parts becomes one of a single part again, which readers map without a copy."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.files import BackgroundSync
+from engine.history import HISTORY_FOLDER
+from engine.history.folding import fold
+from engine.history.manifest import Manifest, PartRecord, read_manifest, write_manifest
+from engine.history.parts import read_events, write_part
+from engine.ingest.staging import collect_garbage, writing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CompactionReport:
+    """What a compaction did.
+
+    manifest            : the history after it
+    num_buckets_folded  : those that had several parts
+    num_events_replaced : old versions of events that are gone
+    """
+
+    store: Path
+    manifest: Manifest
+    num_buckets_folded: int
+    num_parts_before: int
+    num_events_replaced: int
+
+
+def compact(store: str | Path, *, progress: Callable[[int, int], None] | None = None) -> CompactionReport:
+    """Fold the parts of every bucket into one. The events stay what they are; a killed compaction leaves the old parts.
+
+    progress : called with (buckets folded, buckets to fold)
+    raises   : NoHistoryError, StoreBusyError, IntegrityError
+    """
+    store = Path(store)
+    history = store / HISTORY_FOLDER
+    read_manifest(history)  # refuses before the lock makes a folder
+    with writing(history) as staging:
+        present, _ = read_manifest(history)
+        buckets = present.parts_by_bucket()
+        several = [bucket for bucket, parts in buckets.items() if len(parts) > 1]
+        folded: dict[int, PartRecord] = {}
+        with BackgroundSync() as sync:
+            for bucket in several:
+                events = fold([read_events(history, part) for part in buckets[bucket]])
+                folded[bucket] = write_part(history, staging, bucket, events, sync)
+                if progress:
+                    progress(len(folded), len(several))
+            sync.wait()
+        parts = tuple(part for bucket in sorted(buckets) for part in ((folded[bucket],) if bucket in folded else buckets[bucket]))
+        manifest = dataclasses.replace(present, parts=parts)
+        if several:
+            write_manifest(history, manifest)
+            collect_garbage(history, manifest, present)
+    return CompactionReport(
+        store=store,
+        manifest=manifest,
+        num_buckets_folded=len(several),
+        num_parts_before=len(present.parts),
+        num_events_replaced=sum(part.num_events for part in present.parts) - sum(part.num_events for part in parts),
+    )
