@@ -24,6 +24,11 @@ class EventKind(IntEnum):
 # What money changes hands for; the others are known by their time, these by the order alone.
 ORDER_KINDS = (EventKind.PURCHASE, EventKind.RETURN)
 
+KIND_NAMES: tuple[str, ...] = tuple(kind.name.lower() for kind in EventKind)
+
+# Ratings are not below zero, so that this cannot be one.
+NO_RATING = -1
+
 # Fixed width throughout, so that a memory-mapped column is a NumPy view. Codes index the part's own sorted
 # dictionaries, kept in the schema metadata of the part; -1 is "not known".
 EVENT_SCHEMA = pa.schema(
@@ -37,6 +42,7 @@ EVENT_SCHEMA = pa.schema(
         pa.field("num_lines", pa.int32(), nullable=False),
         pa.field("num_products", pa.int32(), nullable=False),  # distinct; 0 where the source has no product_id
         pa.field("num_categories", pa.int32(), nullable=False),  # distinct; 0 where the source has no category
+        pa.field("rating_milli", pa.int32(), nullable=False),  # thousandths; NO_RATING where none was given
         pa.field("store_code", pa.int32(), nullable=False),
         pa.field("channel_code", pa.int32(), nullable=False),
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from engine.errors import IntegrityError, NoHistoryError
 from engine.files import sha256_bytes, write_bytes_atomic
 from engine.history.totals import BucketTotals
-from engine.schema import SCHEMA_VERSION, EventKind
+from engine.schema import KIND_NAMES, SCHEMA_VERSION
 
 MANIFEST_NAME = "manifest.json"
 _WAY_OUT = "restore it from a backup, or ingest the sources again into a new store"
@@ -23,6 +23,7 @@ class SourceRecord:
     """A source file that went in.
 
     name             : the file's own name, without its folder
+    kind             : what its rows are where they do not say it themselves, a name of engine.schema.KIND_NAMES
     mapping          : field -> column, as resolved, those included that were found by their own name
     timestamp_format : as given, or None
     bad_rows         : reason -> rows kept out
@@ -30,6 +31,7 @@ class SourceRecord:
 
     sha256: str
     name: str
+    kind: str
     mapping: Mapping[str, str]
     timestamp_format: str | None
     num_rows: int
@@ -92,8 +94,7 @@ class Manifest:
     @property
     def num_by_kind(self) -> dict[str, int]:
         """Name of the kind -> events, for every kind."""
-        names = [kind.name.lower() for kind in EventKind]
-        return {name: sum(bucket.num_by_kind.get(name, 0) for bucket in self.totals) for name in names}
+        return {name: sum(bucket.num_by_kind.get(name, 0) for bucket in self.totals) for name in KIND_NAMES}
 
     @property
     def num_orders(self) -> int:

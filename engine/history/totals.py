@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.history.events import BucketEvents, exact_sum
-from engine.schema import ORDER_KINDS, EventKind
+from engine.schema import KIND_NAMES, ORDER_KINDS, EventKind
 
 Columns = Mapping[str, NDArray[np.generic]]
 
@@ -52,7 +52,7 @@ def add_arrivals(
     returns  : None where a replaced event was the first or last one, so that only measuring all events tells
     """
     added = _measure(totals.bucket, num_new_customers, arriving.columns)
-    num_by_kind = {name: totals.num_by_kind.get(name, 0) + added.num_by_kind.get(name, 0) for name in _KIND_NAMES}
+    num_by_kind = {name: totals.num_by_kind.get(name, 0) + added.num_by_kind.get(name, 0) for name in KIND_NAMES}
     amount_minor_total = totals.amount_minor_total + added.amount_minor_total
     if len(replaced["kind"]):
         gone = _measure(totals.bucket, 0, replaced)
@@ -70,9 +70,6 @@ def add_arrivals(
         first_order_us=min(_known(totals.first_order_us, added.first_order_us), default=None),
         last_order_us=max(_known(totals.last_order_us, added.last_order_us), default=None),
     )
-
-
-_KIND_NAMES: tuple[str, ...] = tuple(kind.name.lower() for kind in EventKind)
 
 
 def _measure(bucket: int, num_customers: int, columns: Columns) -> BucketTotals:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from engine.errors import SourceError
 from engine.ingest.quarantine import Quarantine
 from engine.ingest.spill import Spill
+from engine.schema import KIND_NAMES, EventKind
 from engine.sources import Source
 from engine.sources.lines import REASONS, Reason, read_lines
 
@@ -19,6 +20,8 @@ _ADVICE = {
     Reason.TIMESTAMP_UNREADABLE: (
         "expected ISO 8601 such as 2017-12-02 08:30:00, or name the format, such as --timestamp-format '%d/%m/%Y %H:%M'"
     ),
+    Reason.KIND_UNREADABLE: f"expected one of {', '.join(KIND_NAMES)}; rename the column if it means something else",
+    Reason.RATING_OUT_OF_RANGE: "expected numbers from 0 to 1,000,000; shift a scale that begins below zero",
     Reason.AMOUNT_UNREADABLE: "expected numbers such as 1234.50, without separators of thousands or signs of currency",
     Reason.TIMESTAMP_FUTURE: "expected times up to now, UTC",
 }
@@ -47,9 +50,11 @@ def read_source(
     spill: Spill,
     quarantine: Quarantine,
     on_rows: Callable[[int], None],
+    kind: EventKind = EventKind.PURCHASE,
 ) -> Intake:
     """Read a file to its end.
 
+    kind    : what rows are that do not say it themselves
     on_rows : called with the number of rows of each batch
     raises  : SourceError where the file breaks off, or none of its rows can be used
     """
@@ -60,7 +65,7 @@ def read_source(
     for batch in source.batches():
         columns = {field: batch.column(name) for field, name in source.mapping.items()}
         try:
-            lines = read_lines(columns, is_untyped=source.is_untyped, timestamp_format=timestamp_format, now_us=now_us)
+            lines = read_lines(columns, is_untyped=source.is_untyped, timestamp_format=timestamp_format, now_us=now_us, kind=kind)
             quarantine.add(dict(zip(batch.schema.names, batch.columns, strict=True)), lines.reason, num_rows + 1)
         except pa.ArrowInvalid as error:
             raise SourceError(str(source.path), f"found values that cannot be read as text ({error}); export it again") from error
@@ -85,7 +90,7 @@ def _note_examples(examples: dict[Reason, list[str]], columns: Mapping[str, pa.A
         why = REASONS[index]
         known = examples.setdefault(why, [])
         for row in np.flatnonzero(reason == index)[: _NUM_EXAMPLES - len(known)]:
-            known.append(str(columns[why.field][int(row)].as_py()))
+            known.append(str(columns[why.field][int(row)].as_py()) if why.field in columns else "")
 
 
 def _nothing_usable(source: Source, num_rows: int, bad_rows: Mapping[str, int], examples: Mapping[Reason, list[str]]) -> str:
@@ -94,5 +99,5 @@ def _nothing_usable(source: Source, num_rows: int, bad_rows: Mapping[str, int], 
         reason = Reason(value)
         found = ", ".join(repr(example) for example in examples[reason])
         advice = f"; {_ADVICE[reason]}" if reason in _ADVICE else ""
-        told.append(f"{count:,} x {value} (column {source.mapping[reason.field]!r}, found {found}{advice})")
+        told.append(f"{count:,} x {value} (column {source.mapping.get(reason.field)!r}, found {found}{advice})")
     return f"none of its {num_rows:,} rows can be used: " + "; ".join(told)

@@ -24,6 +24,7 @@ from engine.ingest.report import FileReport, FileStatus, IngestProgress, IngestR
 from engine.ingest.spill import Spill
 from engine.ingest.staging import collect_garbage, writing
 from engine.ingest.storing import Stored, store_orders
+from engine.schema import EventKind
 from engine.sources import Source, check_fields, find_files, open_source
 from engine.sources.instant_text import compile_format
 from engine.sources.lines import AMOUNT_DIGITS, Reason
@@ -44,6 +45,7 @@ def ingest(
     columns: Mapping[str, str] | None = None,
     timestamp_format: str | None = None,
     num_buckets: int | None = None,
+    kind: EventKind = EventKind.PURCHASE,
     progress: Progress | None = None,
 ) -> IngestReport:
     """Take files into the history of a store.
@@ -51,6 +53,7 @@ def ingest(
     files            : Parquet, CSV or Arrow; a folder stands for all below it
     columns          : field -> column; fields not named are found by their own name
     timestamp_format : as of strptime, for text that is not ISO 8601
+    kind             : what the rows are, unless a column `kind` says it; purchases include returns, as their signs or flags tell
     num_buckets      : 1 to 4096, for a new store only; without it, chosen from the number of rows
     raises           : SourceError (a file is refused whole), InvalidArgumentError, StoreBusyError, IntegrityError;
                        the history is then as it was
@@ -69,7 +72,7 @@ def ingest(
         raise InvalidArgumentError("num_buckets", f"found {num_buckets}, expected 1 to {MAX_BUCKETS}")
     if store.exists() and not store.is_dir():
         raise InvalidArgumentError("store", f"{store} is a file, expected a folder")
-    sources = [open_source(path, columns, timestamp_format) for path in find_files(files)]
+    sources = [open_source(path, columns, timestamp_format, kind) for path in find_files(files)]
     intended = [_intend(source) for source in sources]
 
     history = store / HISTORY_FOLDER
@@ -79,7 +82,7 @@ def ingest(
             raise InvalidArgumentError(
                 "num_buckets", f"found {num_buckets}, but {store} was made with {present.num_buckets} for good; leave it out"
             )
-        statuses = _statuses(intended, present, timestamp_format)
+        statuses = _statuses(intended, present, timestamp_format, kind)
         fresh = [one for one, status in zip(intended, statuses, strict=True) if status == FileStatus.INGESTED]
         if present is not None and not fresh:
             return _report(store, intended, statuses, {}, present, MergeCounts(), 0)
@@ -89,9 +92,9 @@ def ingest(
             num_buckets = choose_num_buckets(sum(one.source.header.estimated_rows for one in fresh))
 
         spill = Spill(staging, num_buckets)
-        taken = _read_files(fresh, history, staging, timestamp_format, spill, report_progress)
+        taken = _read_files(fresh, history, staging, timestamp_format, kind, spill, report_progress)
         stored = store_orders(history, staging, spill, present, _count_stored(spill, report_progress))
-        manifest = _next_manifest(present, num_buckets, stored, taken, timestamp_format)
+        manifest = _next_manifest(present, num_buckets, stored, taken, timestamp_format, kind)
         for one in taken.values():
             one.quarantine.commit()
         if manifest != present:
@@ -145,16 +148,18 @@ def _present_manifest(history: Path) -> Manifest | None:
         return None
 
 
-def _statuses(intended: Sequence[_Intended], present: Manifest | None, timestamp_format: str | None) -> list[FileStatus]:
+def _statuses(
+    intended: Sequence[_Intended], present: Manifest | None, timestamp_format: str | None, kind: EventKind
+) -> list[FileStatus]:
     known = {
-        (record.sha256, tuple(sorted(record.mapping.items())), record.timestamp_format)
+        (record.sha256, record.kind, tuple(sorted(record.mapping.items())), record.timestamp_format)
         for record in (present.sources if present is not None else ())
         if Reason.TIMESTAMP_FUTURE not in record.bad_rows
     }
     seen: set[str] = set()
     statuses = []
     for one in intended:
-        if (one.sha256, tuple(sorted(one.source.mapping.items())), timestamp_format) in known:
+        if (one.sha256, kind.name.lower(), tuple(sorted(one.source.mapping.items())), timestamp_format) in known:
             statuses.append(FileStatus.SKIPPED)
         else:
             statuses.append(FileStatus.REPEATED if one.sha256 in seen else FileStatus.INGESTED)
@@ -167,6 +172,7 @@ def _read_files(
     history: Path,
     staging: Path,
     timestamp_format: str | None,
+    kind: EventKind,
     spill: Spill,
     progress: Progress,
 ) -> dict[str, _Taken]:
@@ -186,7 +192,13 @@ def _read_files(
 
         quarantine = Quarantine(history, staging, source_name=path.name, sha256=one.sha256)
         intake = read_source(
-            one.source, timestamp_format=timestamp_format, now_us=now_us, spill=spill, quarantine=quarantine, on_rows=on_rows
+            one.source,
+            timestamp_format=timestamp_format,
+            now_us=now_us,
+            spill=spill,
+            quarantine=quarantine,
+            on_rows=on_rows,
+            kind=kind,
         )
         if _stamp(path) != one.stamp:
             raise SourceError(str(path), "changed while it was being read; wait until it is complete, then run this again")
@@ -214,12 +226,14 @@ def _next_manifest(
     stored: Stored,
     taken: Mapping[str, _Taken],
     timestamp_format: str | None,
+    kind: EventKind,
 ) -> Manifest:
     records = {record.sha256: record for record in (present.sources if present is not None else ())}
     for sha256, one in taken.items():
         records[sha256] = SourceRecord(
             sha256=sha256,
             name=one.intended.source.path.name,
+            kind=kind.name.lower(),
             mapping=one.intended.source.mapping,
             timestamp_format=timestamp_format,
             num_rows=one.intake.num_rows,

@@ -1,4 +1,4 @@
-"""From lines to orders: one event per order and kind, the same whatever order the lines came in."""
+"""From lines to events: one per order and kind, or per instant of what is no order; the same whatever order the lines came in."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ from numpy.typing import NDArray
 
 from engine.errors import InvalidArgumentError
 from engine.history.events import BucketEvents, encode_sorted, exact_sum
-from engine.schema import EventKind
+from engine.schema import NO_RATING, ORDER_KINDS, EventKind
 from engine.sources.decimals import round_half_away
-from engine.sources.lines import AMOUNT_DIGITS, ReturnRule
+from engine.sources.lines import AMOUNT_DIGITS, KindRule
 
 _UNITS_PER_MINOR = 10 ** (AMOUNT_DIGITS - 2)
 _INT64_MAX = 2**63 - 1
+_KIND_SPAN = max(EventKind) + 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Orders:
-    """The orders of one bucket's lines.
+    """The events of one bucket's lines.
 
-    events         : by customer, order key and kind
+    events         : by customer, order key, kind and, for what is no order, time
     rounding_units : what rounding each order to minor units added in total, in 10 ** -AMOUNT_DIGITS of the major unit
     """
 
@@ -34,8 +35,8 @@ class Orders:
 def aggregate_lines(lines: pa.Table) -> Orders:
     """Sum the lines (engine.sources.lines.LINE_SCHEMA, one row or more) of each customer, order and kind.
 
-    An order's time is that of its first line; of several stores or channels the smallest name stands, so that the
-    result does not depend on the order of arrival.
+    An order's time is that of its first line; of several stores or channels the smallest name stands, and of several ratings
+    the worst, so that the result does not depend on the order of arrival.
     raises : InvalidArgumentError where the money or quantity of one order is beyond 64 bits
     """
     customer_ids, customer = encode_sorted(lines.column("customer_id"))
@@ -44,14 +45,18 @@ def aggregate_lines(lines: pa.Table) -> Orders:
     order_start = _starts(customer[order], order_key[order])
     kind = _kinds(
         order_start=order_start,
-        rule=_numpy(lines, "return_rule")[order],
+        rule=_numpy(lines, "kind_rule")[order],
         amount_units=_numpy(lines, "amount_units")[order],
         quantity_milli=_numpy(lines, "quantity_milli")[order],
     )
+    # What is no order is known by its time besides: two visits may name one order.
+    instant = np.where(np.isin(kind, ORDER_KINDS), 0, _numpy(lines, "timestamp_us")[order])
     # Few orders have lines of both kinds, so that the rows are all but sorted already.
-    by_kind = np.argsort(_repeat(order_start, len(order)) * 2 + (kind == EventKind.RETURN), kind="stable")
-    order, kind = order[by_kind], kind[by_kind]
-    start = _starts(customer[order], order_key[order], kind)
+    by_kind = np.argsort(_repeat(order_start, len(order)) * _KIND_SPAN + kind, kind="stable")
+    if instant.any():
+        by_kind = np.lexsort((instant, kind, _repeat(order_start, len(order))))
+    order, kind, instant = order[by_kind], kind[by_kind], instant[by_kind]
+    start = _starts(customer[order], order_key[order], kind, instant)
     group = _repeat(start, len(order))
 
     def total(name: str) -> NDArray[np.int64]:
@@ -75,6 +80,11 @@ def aggregate_lines(lines: pa.Table) -> Orders:
         code = np.minimum.reduceat(np.where(code < 0, unknown, code)[order], start)
         return texts, np.where(code == unknown, -1, code)
 
+    def worst_rating() -> NDArray[np.int64]:
+        ratings = _numpy(lines, "rating_milli")[order].astype(np.int64)
+        worst = np.minimum.reduceat(np.where(ratings == NO_RATING, _INT64_MAX, ratings), start)
+        return np.where(worst == _INT64_MAX, NO_RATING, worst)
+
     amount_units = total("amount_units")
     amount_minor = round_half_away(amount_units, _UNITS_PER_MINOR)
     store_names, store_code = smallest("store_id")
@@ -93,6 +103,7 @@ def aggregate_lines(lines: pa.Table) -> Orders:
             "num_lines": num_lines,
             "num_products": num_distinct("product_hash"),
             "num_categories": num_distinct("category_hash"),
+            "rating_milli": worst_rating().astype(np.int32),
             "store_code": store_code,
             "channel_code": channel_code,
         },
@@ -111,12 +122,12 @@ def _kinds(
     amount_units: NDArray[np.int64],
     quantity_milli: NDArray[np.int64],
 ) -> NDArray[np.uint8]:
-    """EventKind of each line: its own flag, else the sign of what the unflagged lines of its order add up to."""
-    by_net = rule >= ReturnRule.BY_AMOUNT
-    worth = np.where(rule == ReturnRule.BY_QUANTITY, quantity_milli, amount_units)
+    """EventKind of each line: what it says, else by the sign of what the silent lines of its order add up to."""
+    by_net = rule >= KindRule.BY_AMOUNT
+    worth = np.where(rule == KindRule.BY_QUANTITY, quantity_milli, amount_units)
     net = np.add.reduceat(np.where(by_net, worth, 0), order_start)
-    is_return = np.where(by_net, net[_repeat(order_start, len(rule))] < 0, rule == ReturnRule.RETURN)
-    return np.where(is_return, EventKind.RETURN, EventKind.PURCHASE).astype(np.uint8)
+    by_sign = np.where(net[_repeat(order_start, len(rule))] < 0, EventKind.RETURN, EventKind.PURCHASE)
+    return np.where(by_net, by_sign, rule).astype(np.uint8)
 
 
 def _starts(*keys: NDArray[np.generic]) -> NDArray[np.int64]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from engine.errors import InvalidArgumentError, SourceError
 from engine.fields import SOURCE_FIELD_NAMES, SOURCE_FIELDS
+from engine.schema import EventKind
 from engine.sources import decimals, identifiers, instant_text
 from engine.sources.readers import FORMATS, Header, format_of, read_batches, read_header
 
@@ -21,6 +22,7 @@ _EXPECTED = {
     "amount": _NUMBERS,
     "quantity": _NUMBERS,
     "discount": _NUMBERS,
+    "rating": _NUMBERS,
     "is_return": "booleans, 0 and 1, or words such as true and false",
 }
 # What other systems call the fields, for the hint in the refusal.
@@ -28,6 +30,7 @@ _ALIASES = {
     "customer_id": ("customer", "client", "household", "member", "shopper", "user", "account", "card", "loyalty"),
     "timestamp": ("time", "date", "datetime", "purchased", "created"),
     "amount": ("sales_value", "price", "total", "revenue", "value", "spend", "net", "gross"),
+    "rating": ("stars", "score", "satisfaction", "grade"),
     "order_id": ("invoice", "basket", "transaction", "order", "receipt", "ticket"),
 }
 _NUM_SUGGESTIONS = 2
@@ -79,10 +82,13 @@ def find_files(paths: Sequence[str | Path]) -> list[Path]:
     return found
 
 
-def open_source(path: Path, columns: Mapping[str, str], timestamp_format: str | None) -> Source:
+def open_source(
+    path: Path, columns: Mapping[str, str], timestamp_format: str | None, kind: EventKind = EventKind.PURCHASE
+) -> Source:
     """Read a file's header and settle which column is which field.
 
     columns : field -> column, as the caller maps them; other fields are found by their own name
+    kind    : what the rows are where they do not say it themselves
     raises  : SourceError; InvalidArgumentError for a field that there is not
     """
     check_fields(columns)
@@ -99,6 +105,8 @@ def open_source(path: Path, columns: Mapping[str, str], timestamp_format: str | 
         elif field.required:
             wanted = f"found no column {field.name!r}, which every source needs ({field.description})"
             raise _missing(path, wanted, field.name, column, names)
+    if kind == EventKind.FEEDBACK and "rating" not in mapping and "kind" not in mapping:
+        raise _missing(path, "found no column 'rating', which feedback needs", "rating", "rating", names)
     return Source(header=header, mapping=mapping)
 
 
@@ -115,7 +123,7 @@ def _check_column(header: Header, field: str, column: str, timestamp_format: str
     kind = header.schema.field(column).type
     if field == "timestamp":
         is_accepted = instant_text.accepts_type(kind, timestamp_format)
-    elif field in ("amount", "quantity", "discount"):
+    elif field in ("amount", "quantity", "discount", "rating"):
         is_accepted = decimals.accepts_type(kind)
     else:
         is_accepted = identifiers.accepts_type(kind)

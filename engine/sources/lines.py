@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.hashing import hash_instants, hash_texts
+from engine.schema import KIND_NAMES, NO_RATING, ORDER_KINDS, EventKind
 from engine.sources.decimals import Numbers, read_flags, read_numbers
 from engine.sources.identifiers import are_integer_texts, read_identifiers
 from engine.sources.instant_text import read_instants
@@ -20,13 +21,15 @@ AMOUNT_DIGITS = 4  # money is kept in ten-thousandths until an order is summed, 
 QUANTITY_DIGITS = 3
 
 
-class ReturnRule(IntEnum):
-    """How a line says whether goods came back."""
+RATING_DIGITS = 3
+_LARGEST_RATING = 1_000_000
 
-    PURCHASE = 0
-    RETURN = 1
-    BY_AMOUNT = 2  # the sign of the order's net amount decides
-    BY_QUANTITY = 3  # no amounts: the sign of its net quantity
+
+class KindRule(IntEnum):
+    """How a line says of what kind its event is: with a number of EventKind, or with one of these."""
+
+    BY_AMOUNT = 100  # a purchase or a return: the sign of the order's net amount decides
+    BY_QUANTITY = 101  # no amounts: the sign of its net quantity
 
 
 class Reason(StrEnum):
@@ -37,12 +40,16 @@ class Reason(StrEnum):
     TIMESTAMP_MISSING = "timestamp missing"
     TIMESTAMP_UNREADABLE = "timestamp unreadable"
     TIMESTAMP_FUTURE = "timestamp in the future"
+    KIND_UNREADABLE = "kind unreadable"
     AMOUNT_MISSING = "amount missing"
     AMOUNT_INFINITE = "amount not finite"
     AMOUNT_UNREADABLE = "amount unreadable"
     AMOUNT_TOO_LARGE = "amount too large"
     QUANTITY_UNREADABLE = "quantity unreadable"
     DISCOUNT_UNREADABLE = "discount unreadable"
+    RATING_MISSING = "rating missing"
+    RATING_UNREADABLE = "rating unreadable"
+    RATING_OUT_OF_RANGE = "rating out of range"
     IS_RETURN_UNREADABLE = "is_return unreadable"
 
     @property
@@ -66,7 +73,8 @@ LINE_SCHEMA = pa.schema(
         # Only ever counted: their hash is enough, 0 for null. Two of one order colliding is a matter of 2**-64.
         pa.field("product_hash", pa.uint64(), nullable=False),
         pa.field("category_hash", pa.uint64(), nullable=False),
-        pa.field("return_rule", pa.int8(), nullable=False),
+        pa.field("rating_milli", pa.int32(), nullable=False),
+        pa.field("kind_rule", pa.int8(), nullable=False),
     ]
 )
 
@@ -87,12 +95,20 @@ class Lines:
     num_sub_cent: int
 
 
-def read_lines(columns: Mapping[str, pa.Array], *, is_untyped: bool, timestamp_format: str | None, now_us: int) -> Lines:
+def read_lines(
+    columns: Mapping[str, pa.Array],
+    *,
+    is_untyped: bool,
+    timestamp_format: str | None,
+    now_us: int,
+    kind: EventKind = EventKind.PURCHASE,
+) -> Lines:
     """Read the fields of a batch.
 
     columns    : field -> column, as the source has it; at least customer_id and timestamp
     is_untyped : the source has text only (CSV), so that 17850 and 17850.0 may mean the integer
     now_us     : rows later than this are kept out
+    kind       : what rows are that do not say it themselves
     """
     num_rows = len(columns["customer_id"])
     reason = np.full(num_rows, -1, np.int8)
@@ -114,18 +130,25 @@ def read_lines(columns: Mapping[str, pa.Array], *, is_untyped: bool, timestamp_f
     reject(~instants.is_readable, Reason.TIMESTAMP_UNREADABLE)
     reject(instants.timestamp_us > now_us, Reason.TIMESTAMP_FUTURE)
 
+    stated_kind = np.full(num_rows, kind, np.int8)
+    if "kind" in columns:
+        stated_kind = _read_kinds(columns["kind"], kind)
+        reject(stated_kind < 0, Reason.KIND_UNREADABLE)
+    is_order = np.isin(stated_kind, ORDER_KINDS)
+
     has_amount = "amount" in columns
     if has_amount:
-        amount = read_numbers(columns["amount"], AMOUNT_DIGITS)
-        reject(amount.is_missing, Reason.AMOUNT_MISSING)
+        # An order that says nothing of its worth is broken; a visit is not.
+        amount = read_numbers(columns["amount"], AMOUNT_DIGITS) if is_order.all() else _read_amounts(columns["amount"], is_order)
+        reject(amount.is_missing & is_order, Reason.AMOUNT_MISSING)
         reject(amount.is_infinite, Reason.AMOUNT_INFINITE)
         reject(amount.is_unreadable, Reason.AMOUNT_UNREADABLE)
         reject(amount.is_too_large, Reason.AMOUNT_TOO_LARGE)
         amount_units = amount.units
     else:
-        amount_units = np.full(num_rows, 10**AMOUNT_DIGITS, np.int64)
+        amount_units = np.where(is_order, 10**AMOUNT_DIGITS, 0)
 
-    quantity_milli = np.full(num_rows, 10**QUANTITY_DIGITS, np.int64)
+    quantity_milli = np.where(is_order, 10**QUANTITY_DIGITS, 0)
     if "quantity" in columns:
         quantity = _read_optional(columns["quantity"], QUANTITY_DIGITS)
         reject(_is_broken(quantity), Reason.QUANTITY_UNREADABLE)
@@ -136,11 +159,21 @@ def read_lines(columns: Mapping[str, pa.Array], *, is_untyped: bool, timestamp_f
         reject(_is_broken(discount), Reason.DISCOUNT_UNREADABLE)
         discount_units = discount.units
 
-    return_rule = np.full(num_rows, ReturnRule.BY_AMOUNT if has_amount else ReturnRule.BY_QUANTITY, np.int8)
+    rating_milli = np.full(num_rows, NO_RATING, np.int64)
+    if "rating" in columns:
+        rating = _read_optional(columns["rating"], RATING_DIGITS)
+        reject(rating.is_infinite | rating.is_unreadable, Reason.RATING_UNREADABLE)
+        is_outside = rating.is_too_large | (rating.units < 0) | (rating.units > _LARGEST_RATING * 10**RATING_DIGITS)
+        reject(is_outside, Reason.RATING_OUT_OF_RANGE)
+        rating_milli = np.where(rating.is_missing | is_outside, NO_RATING, rating.units)
+    reject((stated_kind == EventKind.FEEDBACK) & (rating_milli == NO_RATING), Reason.RATING_MISSING)
+
+    is_purchase = stated_kind == EventKind.PURCHASE
+    kind_rule = np.where(is_purchase, KindRule.BY_AMOUNT if has_amount else KindRule.BY_QUANTITY, stated_kind)
     if "is_return" in columns:
         is_return, is_unreadable = read_flags(columns["is_return"])
-        reject(is_unreadable, Reason.IS_RETURN_UNREADABLE)
-        return_rule = np.where(is_return, ReturnRule.RETURN, ReturnRule.PURCHASE).astype(np.int8)
+        reject(is_unreadable & is_purchase, Reason.IS_RETURN_UNREADABLE)
+        kind_rule = np.where(is_purchase, np.where(is_return, EventKind.RETURN, EventKind.PURCHASE), stated_kind)
 
     order_key = hash_instants(instants.timestamp_us)
     if "order_id" in columns:
@@ -160,7 +193,8 @@ def read_lines(columns: Mapping[str, pa.Array], *, is_untyped: bool, timestamp_f
             identifiers("channel"),
             _hash_or_zero(identifiers("product_id")),
             _hash_or_zero(identifiers("category")),
-            return_rule,
+            rating_milli.astype(np.int32),
+            kind_rule.astype(np.int8),
         ],
         schema=LINE_SCHEMA,
     )
@@ -172,6 +206,22 @@ def read_lines(columns: Mapping[str, pa.Array], *, is_untyped: bool, timestamp_f
         has_integer_ids=customers.is_integer or (is_untyped and are_integer_texts(table.column("customer_id"))),
         num_sub_cent=int((is_good & (amount_units % 10 ** (AMOUNT_DIGITS - 2) != 0)).sum()),
     )
+
+
+def _read_kinds(column: pa.Array, default: EventKind) -> NDArray[np.int8]:
+    """EventKind of each row, -1 where it is none; null and blank are the default."""
+    texts = pc.utf8_lower(pc.utf8_trim_whitespace(column.cast(pa.string())))
+    index = np.asarray(pc.fill_null(pc.index_in(texts, value_set=pa.array(KIND_NAMES)), -1))
+    is_silent = np.asarray(pc.fill_null(pc.equal(texts, ""), True), dtype=bool)
+    kinds = np.append(np.array(list(EventKind), np.int8), np.int8(-1))  # the last entry is where -1 points
+    return np.where(is_silent, np.int8(default), kinds[index])
+
+
+def _read_amounts(column: pa.Array, is_order: NDArray[np.bool_]) -> Numbers:
+    if pa.types.is_floating(column.type):
+        is_nothing = pc.and_(pc.is_nan(column), pa.array(~is_order))  # as in `_read_optional`
+        column = pc.if_else(pc.fill_null(is_nothing, False), pa.scalar(None, column.type), column)
+    return read_numbers(column, AMOUNT_DIGITS)
 
 
 def _read_optional(column: pa.Array, num_digits: int) -> Numbers:

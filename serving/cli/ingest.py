@@ -10,9 +10,10 @@ import click
 from engine.errors import InvalidArgumentError
 from engine.fields import SOURCE_FIELDS
 from engine.instants import format_instant
+from engine.schema import KIND_NAMES, EventKind
 from serving.cli.options import store_option
 from serving.cli.output import console, json_option, print_json, stage
-from serving.cli.status import describe_history
+from serving.cli.status import count_kinds, describe_history
 
 if TYPE_CHECKING:
     from engine.ingest.report import IngestReport
@@ -39,11 +40,18 @@ def parse_columns(assignments: tuple[str, ...]) -> dict[str, str]:
 
 
 @click.command(
-    epilog="\b\nFields of a purchase line, taken from the column of the same name unless --column names another:\n" + _FIELD_HELP
+    epilog="\b\nFields of a row, taken from the column of the same name unless --column names another:\n" + _FIELD_HELP
 )
 @store_option
 @click.option(
     "--column", "assignments", multiple=True, metavar="FIELD=NAME", help="The file's column NAME holds FIELD; repeatable."
+)
+@click.option(
+    "--kind",
+    type=click.Choice(KIND_NAMES),
+    default="purchase",
+    show_default=True,
+    help="What the rows are, unless a column `kind` says it. Purchases include returns: by is_return, else by their sign.",
 )
 @click.option("--dataset", metavar="NAME", help="A data set that is installed as a package: complete-journey.")
 @click.option(
@@ -55,13 +63,14 @@ def parse_columns(assignments: tuple[str, ...]) -> dict[str, str]:
 def ingest(
     store: Path,
     assignments: tuple[str, ...],
+    kind: str,
     dataset: str | None,
     timestamp_format: str | None,
     buckets: int | None,
     files: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Add purchases to the history of a store.
+    """Add purchases, and what else customers did, to the history of a store.
 
     FILE is Parquet, CSV (also .gz) or Arrow, or a folder of such files. Lines of one order become one event. The same file or
     the same order again changes nothing; a corrected order replaces the old one, so give all lines of an order in one command.
@@ -83,6 +92,7 @@ def ingest(
             columns=columns,
             timestamp_format=timestamp_format,
             num_buckets=buckets,
+            kind=EventKind[kind.upper()],
             progress=lambda at: progress.update(
                 done=at.rows_done, total=at.rows_total, note=f"rows, {at.stage} {at.file}".rstrip()
             ),
@@ -152,7 +162,7 @@ def print_ingest(report: IngestReport) -> None:
             out.print(f"[yellow]Kept out of {file.path.name}[/]: {reasons}; they are in {file.quarantine}")
     manifest = report.manifest
     out.print(
-        f"[bold]{report.store}[/] holds {manifest.num_orders:,} orders and {manifest.num_returns:,} returns of "
+        f"[bold]{report.store}[/] holds {count_kinds(manifest.num_by_kind)} of "
         f"{manifest.num_customers:,} customers, {format_instant(manifest.first_event_us)[:10]} to "
         f"{format_instant(manifest.last_event_us)[:10]}, worth {manifest.amount_minor_total / 100:,.2f}."
     )

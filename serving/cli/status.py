@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ def describe_history(manifest: Manifest) -> dict[str, Any]:
         "num_events": manifest.num_events,
         "num_orders": manifest.num_orders,
         "num_returns": manifest.num_returns,
+        "num_by_kind": manifest.num_by_kind,
         "num_customers": manifest.num_customers,
         "amount_minor_total": manifest.amount_minor_total,
         "first_event": format_instant(manifest.first_event_us),
@@ -43,6 +45,16 @@ def describe_history(manifest: Manifest) -> dict[str, Any]:
         "num_sources": len(manifest.sources),
         "fields": list(manifest.fields),
     }
+
+
+def count_kinds(num_by_kind: Mapping[str, int]) -> str:
+    """Such as "5 orders, 2 returns, 12 visits": orders and returns always, other kinds where there are any."""
+    plurals = {"purchase": "orders", "feedback": "ratings"}
+    return ", ".join(
+        f"{count:,} {plurals.get(kind, f'{kind}s')}"
+        for kind, count in num_by_kind.items()
+        if count or kind in ("purchase", "return")
+    )
 
 
 def describe_store(store: Path) -> dict[str, Any]:
@@ -87,7 +99,7 @@ def _print(document: dict[str, Any]) -> None:
     history = document["history"]
     out.print(f"[bold]{document['store']}[/]")
     facts = (
-        ("events", f"{history['num_events']:,}: {history['num_orders']:,} orders, {history['num_returns']:,} returns"),
+        ("events", f"{history['num_events']:,}: {count_kinds(history['num_by_kind'])}"),
         ("customers", f"{history['num_customers']:,}"),
         ("span", f"{history['first_event']} to {history['last_event']}"),
         ("worth", f"{history['amount_minor_total'] / 100:,.2f}"),

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +22,7 @@ class Row:
 
     customer_id: str
     timestamp_us: int
-    amount: Decimal = Decimal("1.00")
+    amount: Decimal | None = Decimal("1.00")
     order_id: str | None = None
     quantity: int | None = None
     discount: Decimal | None = None
@@ -30,6 +31,8 @@ class Row:
     product_id: str | None = None
     category: str | None = None
     is_return: bool | None = None
+    kind: str | None = None
+    rating: Decimal | None = None
 
 
 @dataclass(frozen=True, kw_only=True, order=True)
@@ -45,6 +48,7 @@ class Event:
     num_lines: int
     num_products: int
     num_categories: int
+    rating_milli: int
     store: str
     channel: str
 
@@ -54,7 +58,8 @@ FIELDS = tuple(name for name in Row.__dataclass_fields__ if name != "timestamp_u
 
 def write_rows(path: Path, rows: Sequence[Row], fields: Iterable[str] = FIELDS) -> Path:
     """A Parquet file of rows with the timestamp and some of the other fields."""
-    types = {"amount": pa.decimal128(18, 4), "discount": pa.decimal128(18, 4), "quantity": pa.int64(), "is_return": pa.bool_()}
+    money = pa.decimal128(18, 4)
+    types = {"amount": money, "discount": money, "rating": money, "quantity": pa.int64(), "is_return": pa.bool_()}
     columns = {"timestamp": pa.array([row.timestamp_us for row in rows], pa.timestamp("us"))}
     for name in fields:
         columns[name] = pa.array([getattr(row, name) for row in rows], types.get(name, pa.string()))
@@ -62,13 +67,21 @@ def write_rows(path: Path, rows: Sequence[Row], fields: Iterable[str] = FIELDS) 
     return path
 
 
+def identity(row: Row, fields: Iterable[str] = FIELDS) -> tuple[object, ...]:
+    """What the rows of one order have in common, and those of one event that is no order."""
+    order_id = row.order_id if "order_id" in fields else None
+    key = row.timestamp_us if order_id is None else order_id
+    if _is_order(row, set(fields)):
+        return row.customer_id, key
+    return row.customer_id, key, row.kind, row.timestamp_us
+
+
 def build_events(rows: Iterable[Row], fields: Iterable[str] = FIELDS) -> list[Event]:
     """The events that a history of these rows must hold, sorted."""
     fields = set(fields)
-    orders: dict[tuple[str, object], list[Row]] = defaultdict(list)
+    orders: dict[tuple[object, ...], list[Row]] = defaultdict(list)
     for row in rows:
-        order_id = row.order_id if "order_id" in fields else None
-        orders[row.customer_id, row.timestamp_us if order_id is None else order_id].append(row)
+        orders[identity(row, fields)].append(row)
     events = []
     for lines in orders.values():
         by_kind: dict[EventKind, list[Row]] = defaultdict(list)
@@ -104,6 +117,7 @@ def decode(history: History) -> list[Event]:
                         num_lines=int(partition.num_lines[at]),
                         num_products=int(partition.num_products[at]),
                         num_categories=int(partition.num_categories[at]),
+                        rating_milli=int(partition.rating_milli[at]),
                         store=partition.store_names[store_code] if store_code >= 0 else "",
                         channel=partition.channel_names[channel_code] if channel_code >= 0 else "",
                     )
@@ -117,33 +131,50 @@ def to_minor(amounts: Iterable[Decimal]) -> int:
 
 
 def _kind(line: Row, lines: Sequence[Row], fields: set[str]) -> EventKind:
+    stated = line.kind if "kind" in fields else None
+    if stated not in (None, "purchase"):
+        return EventKind[stated.upper()]
+    silent = [other for other in lines if "kind" not in fields or other.kind in (None, "purchase")]
     if "is_return" in fields:
         is_return = bool(line.is_return)
     elif "amount" in fields:
-        is_return = sum(other.amount for other in lines) < 0
+        is_return = sum(other.amount for other in silent) < 0
     else:
-        is_return = sum(_quantity(other, fields) for other in lines) < 0
+        is_return = sum(_quantity(other, fields) for other in silent) < 0
     return EventKind.RETURN if is_return else EventKind.PURCHASE
 
 
 def _event(kind: EventKind, lines: Sequence[Row], fields: set[str]) -> Event:
-    def seen(name: str) -> set[str]:
+    def seen(name: str) -> set[Any]:
         return {getattr(line, name) for line in lines if name in fields} - {None}
 
     return Event(
         customer_id=lines[0].customer_id.encode(),
         timestamp_us=min(line.timestamp_us for line in lines),
         kind=int(kind),
-        amount_minor=to_minor(line.amount if "amount" in fields else Decimal(1) for line in lines),
+        amount_minor=to_minor(_amount(line, fields) for line in lines),
         discount_minor=to_minor(line.discount or Decimal(0) for line in lines if "discount" in fields),
         quantity_milli=sum(1000 * _quantity(line, fields) for line in lines),
         num_lines=len(lines),
         num_products=len(seen("product_id")),
         num_categories=len(seen("category")),
+        rating_milli=min((int(rating * 1000) for rating in seen("rating")), default=-1),
         store=min(seen("store_id"), key=str.encode, default=""),
         channel=min(seen("channel"), key=str.encode, default=""),
     )
 
 
 def _quantity(line: Row, fields: set[str]) -> int:
-    return 1 if "quantity" not in fields or line.quantity is None else line.quantity
+    if "quantity" in fields and line.quantity is not None:
+        return line.quantity
+    return int(_is_order(line, fields))
+
+
+def _amount(line: Row, fields: set[str]) -> Decimal:
+    if "amount" in fields:
+        return line.amount or Decimal(0)
+    return Decimal(int(_is_order(line, fields)))
+
+
+def _is_order(line: Row, fields: set[str]) -> bool:
+    return "kind" not in fields or line.kind in (None, "purchase", "return")

@@ -31,6 +31,7 @@ VISITS = replace(TOTALS, bucket=4, num_by_kind={"visit": 3}, amount_minor_total=
 SOURCE = SourceRecord(
     sha256="sha256:def",
     name="größe.csv",
+    kind="feedback",
     mapping={"customer_id": "who", "timestamp": "when"},
     timestamp_format=None,
     num_rows=9,
