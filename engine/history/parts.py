@@ -59,8 +59,8 @@ def read_partition(history: Path, record: PartRecord) -> Partition:
 
     raises : IntegrityError where a file is missing or is not such a part
     """
-    customers, events = _map_part(history, record)
-    names = _names_of(events, history / record.files[1][0])
+    customers, events = map_part(history, record)
+    names = names_of(events, history / record.files[1][0])
     first_event = _view(customers, "first_event")
     columns: dict[str, Any] = {name: _view(events, name) for name in EVENT_SCHEMA.names if name != "order_key"}
     return Partition(
@@ -74,8 +74,8 @@ def read_partition(history: Path, record: PartRecord) -> Partition:
 
 def read_events(history: Path, record: PartRecord) -> BucketEvents:
     """The same part for merging, with the keys of the orders."""
-    customers, events = _map_part(history, record)
-    names = _names_of(events, history / record.files[1][0])
+    customers, events = map_part(history, record)
+    names = names_of(events, history / record.files[1][0])
     num_events = np.diff(np.append(_view(customers, "first_event"), events.num_rows))
     return BucketEvents(
         customer_ids=customers.column("customer_id"),
@@ -121,7 +121,11 @@ def _write_batch(path: Path, batch: pa.RecordBatch) -> None:
         writer.write_batch(batch)
 
 
-def _map_part(history: Path, record: PartRecord) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def map_part(history: Path, record: PartRecord) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    """The customers and the events of a part, as they lie in its files.
+
+    raises : IntegrityError
+    """
     batches = []
     wanted = ((CUSTOMER_SCHEMA, record.num_customers), (EVENT_SCHEMA, record.num_events))
     for (name, _), (schema, num_rows) in zip(record.files, wanted, strict=True):
@@ -139,7 +143,11 @@ def _map_part(history: Path, record: PartRecord) -> tuple[pa.RecordBatch, pa.Rec
     return batches[0], batches[1]
 
 
-def _names_of(events: pa.RecordBatch, path: Path) -> dict[str, list[str]]:
+def names_of(events: pa.RecordBatch, path: Path) -> dict[str, list[str]]:
+    """Code column -> what its codes stand for.
+
+    raises : IntegrityError
+    """
     try:
         names = json.loads(events.schema.metadata[_NAMES_KEY])
         return {name: list(names[name]) for name in CODE_COLUMNS}

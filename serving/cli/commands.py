@@ -14,6 +14,7 @@ from serving.cli.rescore import rescore
 from serving.cli.serve import serve
 from serving.cli.status import status
 from serving.cli.train import backtest, train
+from serving.cli.verify import verify
 
 
 class _InOrder(click.Group):
@@ -48,5 +49,5 @@ def cli() -> None:
     """
 
 
-for _command in (ingest, train, backtest, rescore, serve, score, at_risk, status, compact, demo):
+for _command in (ingest, train, backtest, rescore, serve, score, at_risk, status, verify, compact, demo):
     cli.add_command(_command)

@@ -12,6 +12,7 @@ from serving.snapshots.folder import (
     open_snapshot,
     set_current,
     snapshot_folder,
+    snapshots_folder,
     write_bucket,
 )
 from serving.snapshots.manifest import BucketFile, SnapshotInputs, SnapshotManifest
@@ -35,6 +36,7 @@ __all__ = [
     "set_current",
     "snapshot_folder",
     "snapshot_schema",
+    "snapshots_folder",
     "survival",
     "write_bucket",
 ]

@@ -1,0 +1,48 @@
+"""`ebbtide verify`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from serving.cli.options import store_option
+from serving.cli.output import console, json_option, print_json, stage
+
+
+@click.command()
+@store_option
+@json_option
+def verify(store: Path, as_json: bool) -> int:
+    """Check every part of the history, every snapshot and every bundle against its hash, and the events' order.
+
+    Tells what is broken and how to mend it. The exit status is 0 where all is well, else 1.
+    """
+    from serving.verification import verify_store
+
+    with stage("Verifying", quiet=as_json) as progress:
+        found = verify_store(store, progress=lambda done, total: progress.update(done=done, total=total, note="buckets"))
+    if as_json:
+        print_json(
+            {
+                "store": str(found.store),
+                "is_sound": not found.problems,
+                "num_parts": found.num_parts,
+                "num_bytes": found.num_bytes,
+                "num_snapshots": found.num_snapshots,
+                "num_bundles": found.num_bundles,
+                "problems": [asdict(problem) for problem in found.problems],
+            }
+        )
+        return int(bool(found.problems))
+    out = console()
+    for problem in found.problems:
+        out.print(f"{problem.where}: {problem.what}", style="red", markup=False)
+        out.print(f"    to mend it: {problem.remedy}", markup=False)
+    verdict = f"[red]{len(found.problems):,} problems[/]" if found.problems else "[green]all is as it was written[/]"
+    out.print(
+        f"[bold]{store}[/]: {verdict}; {found.num_parts:,} parts of {found.num_bytes / 1e6:,.1f} MB, "
+        f"{found.num_snapshots:,} snapshots and {found.num_bundles:,} bundles were read."
+    )
+    return int(bool(found.problems))
