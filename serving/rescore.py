@@ -7,6 +7,7 @@ by the process that was asked, so that a snapshot is there whole or not at all.
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
-from engine.errors import ExecutionError, IntegrityError
+from engine.errors import ExecutionError, IntegrityError, NoHistoryError
 from engine.executors import Executor, Task
+from engine.files import writer_lock
 from engine.history import History
 from engine.labels import eligible
 from engine.partition import Partition
@@ -34,6 +36,7 @@ from serving.snapshots import (
     set_current,
     snapshot_folder,
     snapshot_schema,
+    snapshots_folder,
     write_bucket,
 )
 from training.bundle import Bundle, load
@@ -110,10 +113,12 @@ def rescore(
             progress(RescoreProgress(num_buckets_done=len(done), num_buckets=inputs.num_buckets, num_customers=num_customers))
 
     scored_s = time.perf_counter()
-    if snapshot is None:
-        commit(store, inputs, done, executor=executor.name)
-        snapshot = open_snapshot(store, inputs.snapshot_id)
-    set_current(store, inputs.snapshot_id)
+    with writer_lock(snapshots_folder(store)):
+        if snapshot is None:
+            _refuse_forgotten(history, folder)
+            commit(store, inputs, done, executor=executor.name)
+            snapshot = open_snapshot(store, inputs.snapshot_id)
+        set_current(store, inputs.snapshot_id)
     return RescoreReport(
         snapshot_id=inputs.snapshot_id,
         folder=folder,
@@ -140,6 +145,17 @@ def score_bucket(
     scores = score_partition(bundle, partition, activity, customer_index, inputs.as_of_us, device=device)
     batch = _bucket_batch(partition, customer_index, scores, inputs)
     return write_bucket(snapshot_folder(store, inputs.snapshot_id), inputs, bucket, batch, device=scores.device)
+
+
+def _refuse_forgotten(history: History, folder: Path) -> None:
+    """Drop what was scored, if a customer was erased meanwhile: nobody else would look for them in it."""
+    try:
+        num_forgotten = History.open(history.store).manifest.num_forgotten
+    except NoHistoryError:
+        num_forgotten = -1
+    if num_forgotten != history.manifest.num_forgotten:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise ExecutionError("a customer was erased from the history meanwhile; run `ebbtide rescore` again")
 
 
 def _describe_inputs(history: History, bundle: Bundle, as_of_us: int) -> SnapshotInputs:

@@ -72,6 +72,7 @@ class Manifest:
     customer_id_type : "integer" only while every source had integer ids, else "string"
     fields           : the source fields ever seen, in the order of engine.schema.SOURCE_FIELDS
     parts            : by bucket, and in a bucket the oldest first: of two versions of an event that in the newer part counts
+    num_forgotten    : customers erased so far; who they were is not kept
     totals           : one per bucket that has parts, ascending
     """
 
@@ -81,6 +82,7 @@ class Manifest:
     sources: tuple[SourceRecord, ...]
     parts: tuple[PartRecord, ...]
     totals: tuple[BucketTotals, ...]
+    num_forgotten: int = 0
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -201,6 +203,7 @@ def _from_json(body: Mapping[str, Any]) -> Manifest:
     return Manifest(
         schema_version=body["schema_version"],
         num_buckets=body["num_buckets"],
+        num_forgotten=body["num_forgotten"],
         customer_id_type=body["customer_id_type"],
         fields=tuple(body["fields"]),
         sources=tuple(SourceRecord(**{name: source[name] for name in source_fields}) for source in body["sources"]),

@@ -250,6 +250,7 @@ def _next_manifest(
         sources=tuple(records.values()),
         parts=stored.parts,
         totals=stored.totals,
+        num_forgotten=0 if present is None else present.num_forgotten,
     )
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +12,13 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from engine.files import move_into_place, sync_folder
+from engine.files import move_into_place, sync_folder, write_bytes_atomic
+from engine.sources.identifiers import mentions, read_identifiers
 from engine.sources.lines import REASONS
 
 QUARANTINE_FOLDER = "quarantine"
 _SHORT_HASH_DIGITS = 8
+_LARGEST_FIELD_BYTES = 2**31 - 1  # a broken quote makes one field of the rest of a file
 
 
 class Quarantine:
@@ -25,8 +29,7 @@ class Quarantine:
 
     def __init__(self, history: Path, staging: Path, *, source_name: str, sha256: str) -> None:
         stem = source_name.split(".", 1)[0]
-        short_hash = sha256.removeprefix("sha256:")[:_SHORT_HASH_DIGITS]
-        self.path = history / QUARANTINE_FOLDER / f"{stem}-{short_hash}.csv"
+        self.path = history / QUARANTINE_FOLDER / f"{stem}-{short_hash(sha256)}.csv"
         self._temporary = staging / self.path.name
         self._sink: pa.OSFile | None = None
         self._writer: pacsv.CSVWriter | None = None
@@ -69,6 +72,48 @@ class Quarantine:
         self.path.parent.mkdir(exist_ok=True)
         move_into_place(self._temporary, self.path)
         sync_folder(self.path.parent)
+
+
+def erase_rows(history: Path, customer_id: str, customer_column: Mapping[str, str]) -> int:
+    """Remove a customer's rows from every quarantine file of a history; returns how many.
+
+    customer_column : short hash, as in the files' names -> the column that holds the customer there
+
+    A row goes if its customer is the one, however the source wrote it, or if it has no customer to go by and says the id.
+    """
+    num_erased = 0
+    csv.field_size_limit(_LARGEST_FIELD_BYTES)
+    for path in sorted((history / QUARANTINE_FOLDER).glob("*.csv")):
+        with path.open(newline="", encoding="utf-8") as stream:
+            header, *rows = csv.reader(stream)
+        column = customer_column.get(path.stem[-_SHORT_HASH_DIGITS:], "")
+        place = header.index(column, 2) if column in header[2:] else None
+        kept = [row for row in rows if not _is_of(row[2:], None if place is None else row[place], customer_id)]
+        if len(kept) == len(rows):
+            continue
+        num_erased += len(rows) - len(kept)
+        if not kept:
+            path.unlink()
+            sync_folder(path.parent)
+            continue
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerows([header, *kept])
+        write_bytes_atomic(path, text.getvalue().encode())
+    return num_erased
+
+
+def short_hash(sha256: str) -> str:
+    """What the name of a source's quarantine file ends in."""
+    return sha256.removeprefix("sha256:")[:_SHORT_HASH_DIGITS]
+
+
+def _is_of(values: Sequence[str], customer: str | None, customer_id: str) -> bool:
+    if customer is None or not customer.strip():
+        return any(mentions(value, customer_id) for value in values)
+    if customer == customer_id:
+        return True
+    return bool(read_identifiers(pa.array([customer]), is_untyped=True).texts[0].as_py() == customer_id)
 
 
 def _as_text(column: pa.Array) -> pa.Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from engine.sources.instant_text import is_text
 _INTEGER = r"^(?:0|-?[1-9]\d{0,17})$"
 _WHOLE_FLOAT = r"^(-?\d+)\.0+$"
 _EXACT_FLOAT = 2.0**53
+_TELLING_LENGTH = 5  # characters from which an id inside a longer text is hardly chance
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +71,16 @@ def read_identifiers(column: pa.Array, *, is_untyped: bool) -> Identifiers:
 def are_integer_texts(texts: pa.Array | pa.ChunkedArray) -> bool:
     """Whether each text is an integer in its one usual form, so that nothing is lost in reading it as one."""
     return bool(pc.all(pc.match_substring_regex(pc.unique(texts), _INTEGER), min_count=0).as_py())
+
+
+def mentions(text: str, customer_id: str) -> bool:
+    """Whether a text such as a file's name speaks of a customer.
+
+    A short id such as 7 has to stand by itself: else every date would speak of customer 7.
+    """
+    if len(customer_id) >= _TELLING_LENGTH:
+        return customer_id in text
+    return re.search(rf"(?<![0-9A-Za-z]){re.escape(customer_id)}(?![0-9A-Za-z])", text) is not None
 
 
 def _read_floats(column: pa.Array) -> Identifiers:

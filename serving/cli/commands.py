@@ -9,6 +9,7 @@ import click
 from serving.cli.ask import at_risk, score
 from serving.cli.compact import compact
 from serving.cli.demo import demo
+from serving.cli.forget import forget
 from serving.cli.ingest import ingest
 from serving.cli.rescore import rescore
 from serving.cli.serve import serve
@@ -49,5 +50,5 @@ def cli() -> None:
     """
 
 
-for _command in (ingest, train, backtest, rescore, serve, score, at_risk, status, verify, compact, demo):
+for _command in (ingest, train, backtest, rescore, serve, score, at_risk, status, verify, compact, forget, demo):
     cli.add_command(_command)

@@ -75,6 +75,9 @@ class CurrentSnapshot:
             return False
         if self._snapshot is not None and self._snapshot.snapshot_id != snapshot.snapshot_id:
             self._previous = self._snapshot
+        else:
+            # The same one once more: a customer was erased, and may be in the one before, too.
+            self._previous = None
         self._snapshot = snapshot
         self._retry_at_s = None
         _logger.info("serving snapshot %s: %d customers", snapshot.snapshot_id, num_ranked)

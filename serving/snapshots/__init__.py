@@ -1,5 +1,6 @@
 """The scores of the whole chain as of one instant: written bucket by bucket, committed by a manifest, opened memory-mapped."""
 
+from serving.snapshots.erasure import SnapshotErasure, erase_from_snapshots
 from serving.snapshots.folder import (
     DoneBucket,
     SnapshotInfo,
@@ -23,11 +24,13 @@ __all__ = [
     "BucketFile",
     "DoneBucket",
     "Snapshot",
+    "SnapshotErasure",
     "SnapshotInfo",
     "SnapshotInputs",
     "SnapshotManifest",
     "commit",
     "current_path",
+    "erase_from_snapshots",
     "find_done",
     "list_snapshots",
     "no_snapshot_error",

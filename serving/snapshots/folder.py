@@ -70,10 +70,7 @@ def write_bucket(folder: Path, inputs: SnapshotInputs, bucket: int, batch: pa.Re
     ids = batch.column("customer_id")
     if len(ids) > 1 and not pc.all(pc.less(ids[:-1], ids[1:])).as_py():
         raise ValueError(f"bucket {bucket}: customer ids are not strictly ascending")
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, schema) as writer:
-        writer.write_batch(batch)
-    data = sink.getvalue()
+    data = _encode(batch)
     path = _bucket_path(folder, bucket)
     write_bytes_atomic(path, data)
     file = BucketFile(
@@ -82,6 +79,15 @@ def write_bucket(folder: Path, inputs: SnapshotInputs, bucket: int, batch: pa.Re
     done = DoneBucket(inputs_digest=inputs.digest, device=device, file=file)
     write_json_atomic(_marker_path(folder, bucket), asdict(done))
     return done
+
+
+def write_bucket_anew(folder: Path, bucket: int, batch: pa.RecordBatch) -> BucketFile:
+    """Write a bucket's file beside the one that a manifest names, under a name of its own."""
+    data = _encode(batch)
+    sha256 = sha256_bytes(memoryview(data))
+    name = f"bucket={bucket:04d}-{sha256.removeprefix('sha256:')[:8]}.arrow"
+    write_bytes_atomic(folder / name, data)
+    return BucketFile(bucket=bucket, path=name, sha256=sha256, num_bytes=len(data), num_customers=batch.num_rows)
 
 
 def find_done(folder: Path, inputs: SnapshotInputs, bucket: int) -> DoneBucket | None:
@@ -113,7 +119,7 @@ def commit(store: str | Path, inputs: SnapshotInputs, done: Sequence[DoneBucket]
         executor=executor,
         files=tuple(entry.file for entry in ordered),
     )
-    write_json_atomic(_manifest_path(snapshot_folder(store, manifest.snapshot_id)), manifest.to_json())
+    write_json_atomic(manifest_path(snapshot_folder(store, manifest.snapshot_id)), manifest.to_json())
     set_current(store, manifest.snapshot_id)
     return manifest
 
@@ -122,7 +128,7 @@ def set_current(store: str | Path, snapshot_id: str) -> None:
     """Point at a committed snapshot; a running server takes it up within seconds."""
     pointer = {
         "snapshot_id": snapshot_id,
-        "manifest_sha256": sha256_bytes(_manifest_path(snapshot_folder(store, snapshot_id)).read_bytes()),
+        "manifest_sha256": sha256_bytes(manifest_path(snapshot_folder(store, snapshot_id)).read_bytes()),
     }
     # The same pointer is not written again, so that a rerun that has nothing to do makes no server reload.
     if _read_pointer(store) != pointer:
@@ -154,7 +160,7 @@ def open_snapshot(store: str | Path, snapshot_id: str, *, manifest_sha256: str |
     raises : IntegrityError naming the file
     """
     folder = snapshot_folder(store, snapshot_id)
-    manifest = read_manifest(_manifest_path(folder), expected_sha256=manifest_sha256)
+    manifest = read_manifest(manifest_path(folder), expected_sha256=manifest_sha256)
     schema = snapshot_schema(len(manifest.inputs.edges_days))
     return Snapshot(manifest, [_open_bucket(folder, file, schema) for file in manifest.files])
 
@@ -176,7 +182,8 @@ def list_snapshots(store: str | Path) -> list[SnapshotInfo]:
     return sorted(infos, key=lambda info: info.snapshot_id)
 
 
-def _manifest_path(folder: Path) -> Path:
+def manifest_path(folder: Path) -> Path:
+    """The file that commits the snapshot of a folder."""
     return folder / "manifest.json"
 
 
@@ -199,6 +206,13 @@ def _read_pointer(store: str | Path) -> dict[str, Any] | None:
     if not isinstance(pointer, dict):
         raise IntegrityError(f"{path} holds {type(pointer).__name__}, expected an object; {MEND}")
     return pointer
+
+
+def _encode(batch: pa.RecordBatch) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return sink.getvalue()
 
 
 def _open_bucket(folder: Path, file: BucketFile, schema: pa.Schema) -> pa.RecordBatch:

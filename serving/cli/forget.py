@@ -1,0 +1,56 @@
+"""`ebbtide forget`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from serving.cli.options import store_option
+from serving.cli.output import console, json_option, print_json
+
+
+@click.command()
+@store_option
+@click.argument("customer_id", metavar="CUSTOMER_ID")
+@json_option
+def forget(store: Path, customer_id: str, as_json: bool) -> int:
+    """Erase a customer from the history, the quarantine and every snapshot.
+
+    No list of erased customers is kept: a source file that still has the customer brings them back when it is ingested. Bundles
+    hold no customer. The exit status is 1 where there is no trace of the customer, which may be a mistyped id.
+    """
+    from engine.upkeep import erase_from_history
+    from serving.snapshots import erase_from_snapshots
+
+    if not store.is_dir():
+        raise click.BadParameter(f"{store} is no folder", param_hint="--store")
+    history = erase_from_history(store, customer_id)
+    snapshots = erase_from_snapshots(store, customer_id)
+    found_any = history.found_any or bool(snapshots.rewritten)
+    if as_json:
+        print_json(
+            {
+                "store": str(store),
+                "found_any": found_any,
+                "num_events": history.num_events,
+                "num_quarantined_rows": history.num_quarantined_rows,
+                "num_source_names": history.num_source_names,
+                "snapshots_rewritten": snapshots.rewritten,
+                "snapshots_dropped": snapshots.dropped,
+            }
+        )
+        return int(not found_any)
+    out = console()
+    if found_any:
+        out.print(
+            f"Erased from {store}: {history.num_events:,} events, {history.num_quarantined_rows:,} quarantined rows, "
+            f"{history.num_source_names:,} names of sources, and a score in {len(snapshots.rewritten):,} snapshots.",
+            markup=False,
+        )
+        out.print("A source file that still has the customer would bring them back: remove the rows there, too.")
+    else:
+        out.print(f"No trace of customer {customer_id!r} in {store}; check the id.", markup=False)
+    for snapshot_id in snapshots.dropped:
+        out.print(f"Dropped the unfinished or damaged snapshot {snapshot_id}; to have it again, run ebbtide rescore.")
+    return int(not found_any)

@@ -1,0 +1,116 @@
+"""Erasure: a customer leaves every snapshot, and the others' scores stay what they are and stay served.
+
+The bucket of the customer is written anew under another name, then the manifest that names it, then the pointer; a reader, or
+a restart after a kill, finds a snapshot that opens at any moment. A snapshot that cannot be opened, and one that was never
+committed, is dropped: what it holds nobody can tell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from engine.errors import IntegrityError
+from engine.files import sha256_file, sync_folder, write_json_atomic, writer_lock
+from engine.hashing import bucket_of
+from serving.snapshots.folder import (
+    current_path,
+    manifest_path,
+    open_snapshot,
+    snapshot_folder,
+    snapshots_folder,
+    write_bucket_anew,
+)
+from serving.snapshots.manifest import SnapshotManifest
+from serving.snapshots.search import find_string
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SnapshotErasure:
+    """What became of the snapshots.
+
+    rewritten : ids of those that held the customer
+    dropped   : ids of those that cannot be opened, or were never finished
+    """
+
+    rewritten: tuple[str, ...]
+    dropped: tuple[str, ...]
+
+
+def erase_from_snapshots(store: str | Path, customer_id: str) -> SnapshotErasure:
+    """Erase a customer from every snapshot of a store; a killed erasure is done by running it again.
+
+    raises : StoreBusyError while a rescoring commits
+    """
+    if not snapshots_folder(store).is_dir():
+        return SnapshotErasure(rewritten=(), dropped=())
+    with writer_lock(snapshots_folder(store)):
+        rewritten, dropped = [], []
+        current_id = _current_id(store)
+        for folder in sorted(path for path in snapshots_folder(store).iterdir() if path.is_dir()):
+            for temporary in folder.glob(".*.tmp"):
+                temporary.unlink()
+            try:
+                is_changed = _erase(store, folder.name, customer_id, is_current=folder.name == current_id)
+            except IntegrityError:
+                shutil.rmtree(folder)
+                dropped.append(folder.name)
+            else:
+                rewritten += [folder.name] if is_changed else []
+        if current_id in dropped:
+            current_path(store).unlink()
+        elif current_id is not None:
+            # Written though it may be the same: a server then lets go of the snapshot before the current one, too.
+            manifest_sha256 = sha256_file(manifest_path(snapshot_folder(store, current_id)))
+            write_json_atomic(current_path(store), {"snapshot_id": current_id, "manifest_sha256": manifest_sha256})
+        sync_folder(snapshots_folder(store))
+    return SnapshotErasure(rewritten=tuple(rewritten), dropped=tuple(dropped))
+
+
+def _erase(store: str | Path, snapshot_id: str, customer_id: str, *, is_current: bool) -> bool:
+    """Whether the snapshot held the customer; the caller writes the pointer.
+
+    raises : IntegrityError
+    """
+    folder = snapshot_folder(store, snapshot_id)
+    snapshot = open_snapshot(store, snapshot_id)
+    manifest = snapshot.manifest
+    bucket = int(bucket_of(pa.array([customer_id], pa.string()), manifest.inputs.num_buckets)[0])
+    batch = snapshot.batches[bucket]
+    row = find_string(batch.column("customer_id"), customer_id)
+    if row >= 0:
+        file = write_bucket_anew(folder, bucket, batch.take(pa.array(np.delete(np.arange(batch.num_rows), row))))
+        files = tuple(file if old.bucket == bucket else old for old in manifest.files)
+        manifest = dataclasses.replace(manifest, files=files, num_customers=sum(one.num_customers for one in files))
+        if is_current:
+            # Without a hash both manifests will do, the one that is there and the one that comes.
+            write_json_atomic(current_path(store), {"snapshot_id": snapshot_id})
+        write_json_atomic(manifest_path(folder), manifest.to_json())
+    _sweep(folder, manifest)
+    return row >= 0
+
+
+def _sweep(folder: Path, manifest: SnapshotManifest) -> None:
+    """Remove the bucket files that the manifest does not name, and the markers that speak of them."""
+    named = {file.path for file in manifest.files}
+    for path in folder.glob("bucket=*.arrow"):
+        if path.name not in named:
+            path.unlink()
+            path.with_suffix(".done.json").unlink(missing_ok=True)
+    sync_folder(folder)
+
+
+def _current_id(store: str | Path) -> str | None:
+    """The id in the pointer; None where there is none, or none that can be a folder."""
+    try:
+        snapshot_id = json.loads(current_path(store).read_bytes())["snapshot_id"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    is_there = isinstance(snapshot_id, str) and manifest_path(snapshot_folder(store, snapshot_id)).is_file()
+    return snapshot_id if is_there else None

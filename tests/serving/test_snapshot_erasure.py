@@ -1,0 +1,136 @@
+"""A customer leaves every snapshot; the others' scores stay, and the server takes the change up."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from engine.errors import StoreBusyError
+from engine.files import writer_lock
+from serving.service.current import CurrentSnapshot
+from serving.snapshots import (
+    current_path,
+    erase_from_snapshots,
+    list_snapshots,
+    open_current,
+    open_snapshot,
+    snapshot_folder,
+    snapshots_folder,
+)
+from tests.engine.test_erasure import traces
+from tests.serving.conftest import WriteSnapshot, probability_of
+
+WHO = "c0123"
+
+
+@pytest.fixture
+def store(tmp_path: Path, write_snapshot: WriteSnapshot) -> Path:
+    """Two snapshots that hold the customer, the second current, and what a killed rescoring left."""
+    write_snapshot(tmp_path)
+    second = snapshot_folder(tmp_path, write_snapshot(tmp_path, history="3").snapshot_id)
+    unfinished = snapshots_folder(tmp_path) / "20240701T000000Z-default-0001-00000000"
+    shutil.copytree(second, unfinished)
+    (unfinished / "manifest.json").unlink()
+    (second / ".bucket=0001.arrow.77.tmp").write_text(WHO)
+    return tmp_path
+
+
+def test_no_byte_of_an_erased_customer_is_left_and_everybody_else_is_as_before(store: Path) -> None:
+    before = open_current(store)
+    others = [f"c{number:04d}" for number in range(500) if number != 123]
+    assert len(traces(store, WHO)) == 4
+    erased = erase_from_snapshots(store, WHO)
+    assert traces(store, WHO) == []
+    assert len(erased.rewritten) == 2
+    assert erased.dropped == ("20240701T000000Z-default-0001-00000000",)
+    after = open_current(store)
+    assert after.snapshot_id == before.snapshot_id
+    assert (after.num_customers, after.lookup(WHO)) == (499, None)
+    for customer_id in others:
+        row = after.lookup(customer_id)
+        assert row is not None
+        assert after.ranking.churn_probability[row] == probability_of(int(customer_id[1:]))
+    assert [info.problem for info in list_snapshots(store)] == ["", ""]
+
+
+def test_erasing_again_rewrites_nothing(store: Path) -> None:
+    erase_from_snapshots(store, WHO)
+    ids = [info.snapshot_id for info in list_snapshots(store)]
+    before = [(snapshot_folder(store, snapshot_id) / "manifest.json").stat().st_ino for snapshot_id in ids]
+    assert erase_from_snapshots(store, WHO).rewritten == ()
+    assert [(snapshot_folder(store, snapshot_id) / "manifest.json").stat().st_ino for snapshot_id in ids] == before
+
+
+def test_a_running_server_takes_it_up_and_lets_go_of_the_snapshot_before(store: Path, write_snapshot: WriteSnapshot) -> None:
+    serving = CurrentSnapshot(store)
+    assert serving.refresh()
+    before = serving.get()
+    write_snapshot(store, history="4")
+    assert serving.refresh()
+    assert serving.pinned(before.snapshot_id) is before
+    erase_from_snapshots(store, WHO)
+    assert serving.refresh()
+    assert serving.get().lookup(WHO) is None
+    assert serving.get().num_customers == 499
+    with pytest.raises(Exception, match="no longer served"):
+        serving.pinned(before.snapshot_id)
+
+
+def test_a_damaged_snapshot_is_dropped_with_its_pointer(store: Path) -> None:
+    current = open_current(store).snapshot_id
+    (snapshot_folder(store, current) / "bucket=0000.arrow").write_bytes(b"broken")
+    assert current in erase_from_snapshots(store, WHO).dropped
+    assert not current_path(store).exists()
+    assert len(list_snapshots(store)) == 1
+    assert traces(store, WHO) == []
+
+
+def test_it_waits_for_no_rescoring(store: Path) -> None:
+    with writer_lock(snapshots_folder(store)), pytest.raises(StoreBusyError):
+        erase_from_snapshots(store, WHO)
+
+
+def test_an_erasure_that_breaks_off_anywhere_leaves_snapshots_that_open_and_is_done_by_a_rerun(
+    tmp_path: Path, write_snapshot: WriteSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for moment in range(1, 30):
+        store = tmp_path / str(moment)
+        manifest = write_snapshot(store, num_customers=150)
+        with monkeypatch.context() as patch:
+            is_whole = _break_off_at(patch, moment, store)
+        assert open_current(store).snapshot_id == manifest.snapshot_id
+        open_snapshot(store, manifest.snapshot_id)
+        erase_from_snapshots(store, WHO)
+        assert open_current(store).num_customers == 149
+        assert traces(store, WHO) == []
+        if is_whole:
+            return
+    pytest.fail("no run went through")
+
+
+def _break_off_at(patch: pytest.MonkeyPatch, moment: int, store: Path) -> bool:
+    """Whether the erasure ended before that moment."""
+    num_steps = 0
+
+    class BrokenOffError(Exception):
+        pass
+
+    def breaking(step):  # type: ignore[no-untyped-def]
+        def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+            nonlocal num_steps
+            num_steps += 1
+            if num_steps == moment:
+                raise BrokenOffError
+            return step(*args, **kwargs)
+
+        return wrapper
+
+    patch.setattr(Path, "replace", breaking(Path.replace))
+    patch.setattr(Path, "unlink", breaking(Path.unlink))
+    try:
+        erase_from_snapshots(store, WHO)
+    except BrokenOffError:
+        return False
+    return True
