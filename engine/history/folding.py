@@ -35,8 +35,7 @@ def find_twins(older: BucketEvents, newer: BucketEvents) -> tuple[NDArray[np.int
 
     Of `older` only the order keys are read, and the rows that they make suspects.
     """
-    is_suspect = pc.is_in(pa.array(older.columns["order_key"]), value_set=pa.array(newer.columns["order_key"]))
-    suspects = np.flatnonzero(np.asarray(is_suspect))
+    suspects = _rows_with(older.columns["order_key"], newer.columns["order_key"])
     if len(suspects) == 0:
         return suspects, suspects
     customers, of_suspect = np.unique(older.customer[suspects], return_inverse=True)
@@ -57,6 +56,15 @@ def find_twins(older: BucketEvents, newer: BucketEvents) -> tuple[NDArray[np.int
         has_twin &= key[row[1:]] == key[row[:-1]]
     first, second = row[:-1][has_twin], row[1:][has_twin]
     return suspects[first], second - len(suspects)
+
+
+def _rows_with(keys: NDArray[np.generic], wanted: NDArray[np.generic]) -> NDArray[np.int64]:
+    """int64[num_found]: the rows whose key is among the wanted."""
+    # Keys are hashes, so that their last 16 bits alone dismiss nearly all rows, ten times as fast as a hash table would.
+    is_possible = np.zeros(1 << 16, bool)
+    is_possible[wanted.astype(np.uint16)] = True
+    rows = np.flatnonzero(is_possible[keys.astype(np.uint16)])
+    return rows[np.asarray(pc.is_in(pa.array(keys[rows]), value_set=pa.array(wanted)), dtype=bool)]
 
 
 def to_partition(events: BucketEvents) -> Partition:
