@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from engine.history import History
 from engine.ingest import ingest, spill, storing
 from engine.schema import KIND_NAMES, ORDER_KINDS
-from engine.upkeep import compact
+from engine.upkeep import compact, inspect_history
 from tests.engine.reference_history import FIELDS, Row, build_events, decode, identity, write_rows
 
 DAY_US = 86_400_000_000
@@ -104,6 +104,7 @@ def test_a_later_ingest_replaces_the_same_events_and_keeps_the_others(
         report = ingest(history.store, [write_rows(Path(folder) / "later.parquet", second)])
         expected = build_events([row for row in first if key(row) not in arriving] + second)
         assert decode(History.open(history.store)) == expected
+        assert inspect_history(history.store).problems == ()  # the totals, too, which were not counted anew
         if first != second:  # else the file is skipped
             assert report.num_events_new == len(arriving - known)
             assert report.num_events_replaced + report.num_events_unchanged == len(arriving & known)
