@@ -64,7 +64,8 @@ def _rows_with(keys: NDArray[np.generic], wanted: NDArray[np.generic]) -> NDArra
     is_possible = np.zeros(1 << 16, bool)
     is_possible[wanted.astype(np.uint16)] = True
     rows = np.flatnonzero(is_possible[keys.astype(np.uint16)])
-    return rows[np.asarray(pc.is_in(pa.array(keys[rows]), value_set=pa.array(wanted)), dtype=bool)]
+    is_wanted: NDArray[np.bool_] = np.asarray(pc.is_in(pa.array(keys[rows]), value_set=pa.array(wanted)), dtype=bool)
+    return rows[is_wanted]
 
 
 def to_partition(events: BucketEvents) -> Partition:
