@@ -227,6 +227,7 @@ def _partition(orders: pa.Table) -> Partition:
         num_categories=one_each,
         store_code=-one_each,
         channel_code=-one_each,
+        rating_milli=-one_each,
         store_names=(),
         channel_names=(),
     )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.schema import NO_RATING, EventKind
+from engine.schema import EventKind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,14 +36,9 @@ class Partition:
     num_categories: NDArray[np.int32]
     store_code: NDArray[np.int32]
     channel_code: NDArray[np.int32]
+    rating_milli: NDArray[np.int32]
     store_names: Sequence[str]
     channel_names: Sequence[str]
-    rating_milli: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
-
-    def __post_init__(self) -> None:
-        if len(self.rating_milli) != len(self.timestamp_us):
-            # Made by someone who knows no ratings.
-            object.__setattr__(self, "rating_milli", np.full(len(self.timestamp_us), NO_RATING, np.int32))
 
     @property
     def num_customers(self) -> int:

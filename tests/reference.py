@@ -101,6 +101,7 @@ def build_partition(customers: Sequence[Sequence[Order]]) -> Partition:
         "num_categories": np.zeros(len(orders), np.int32),
         "store_code": nothing_known,
         "channel_code": nothing_known,
+        "rating_milli": nothing_known,
     }
     for array in arrays.values():
         array.flags.writeable = False

@@ -24,6 +24,7 @@ _COLUMNS = (
     "num_categories",
     "store_code",
     "channel_code",
+    "rating_milli",
 )
 
 
