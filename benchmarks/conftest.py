@@ -54,12 +54,14 @@ def report(quick: bool, request: pytest.FixtureRequest) -> Report:
 
 
 def _print_table(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 2, 0, 0))
     for name in rows[0]:
         table.add_column(name, justify="right" if isinstance(rows[0][name], int | float) else "left")
     for row in rows:
         table.add_row(*(f"{value:,.4g}" if isinstance(value, float) else str(value) for value in row.values()))
-    Console(width=140).print("\n", table)
+    console = Console(width=160)
+    console.print(f"\n\n{title}", style="bold", highlight=False)
+    console.print(table)
 
 
 def _circumstances() -> dict[str, Any]:

@@ -113,10 +113,10 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
             f"{_percent(customer.churn_probability)} likely not to buy within {context.horizon_days} days"
         )
         where = f" at store {customer.store_id}" if customer.store_id else ""
-        out.print(
-            f"    last bought {_days_ago(customer, context)}{where}; {customer.num_orders:,} orders so far; "
-            f"next purchase expected in {_days(customer.expected_days_to_purchase)}",
-        )
+        orders = _count(customer.num_orders, "order")
+        expected = _count(max(1, round(customer.expected_days_to_purchase)), "day")
+        last = f"{_days_ago(customer, context)}{where}"
+        out.print(f"    last bought {last}; {orders} so far; next purchase expected in {expected}")
     _print_context(answers[0].context)
 
 
@@ -153,9 +153,8 @@ def _percent(probability: float) -> str:
     return f"{100 * probability:.1f} %"
 
 
-def _days(days: float) -> str:
-    rounded = round(days)
-    return "a day" if rounded <= 1 else f"{rounded} days"
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _days_ago(customer: CustomerScore, context: ScoreContext) -> str:
