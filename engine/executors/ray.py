@@ -35,9 +35,6 @@ class RayExecutor:
         self._owns_cluster = False
 
     def __enter__(self) -> Self:
-        if not ray.is_initialized():
-            start_local_cluster(num_cpus=self._num_cpus)
-            self._owns_cluster = True
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -46,6 +43,9 @@ class RayExecutor:
             self._owns_cluster = False
 
     def run(self, function: Callable[..., Any], tasks: Sequence[Task]) -> Iterator[TaskResult]:
+        if not ray.is_initialized():  # here and not before: a job with nothing to do starts no cluster
+            start_local_cluster(num_cpus=self._num_cpus)
+            self._owns_cluster = True
         remote = ray.remote(num_cpus=1, max_retries=_RETRIES_AFTER_WORKER_DEATH)(_call)
         limit = max(1, int(ray.cluster_resources().get("CPU", 1))) * _IN_FLIGHT_PER_CPU
         waiting = iter(enumerate(tasks))

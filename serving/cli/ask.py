@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from engine.instants import DAY_US, format_instant
-from serving.cli.output import console, json_option, print_json, table
+from serving.cli.output import console, count, json_option, print_json, table
 
 if TYPE_CHECKING:
     from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, ScoreContext
@@ -113,8 +113,8 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
             f"{_percent(customer.churn_probability)} likely not to buy within {context.horizon_days} days"
         )
         where = f" at store {customer.store_id}" if customer.store_id else ""
-        orders = _count(customer.num_orders, "order")
-        expected = _count(max(1, round(customer.expected_days_to_purchase)), "day")
+        orders = count(customer.num_orders, "order")
+        expected = count(max(1, round(customer.expected_days_to_purchase)), "day")
         last = f"{_days_ago(customer, context)}{where}"
         out.print(f"    last bought {last}; {orders} so far; next purchase expected in {expected}")
     _print_context(answers[0].context)
@@ -151,10 +151,6 @@ def _print_context(context: ScoreContext) -> None:
 
 def _percent(probability: float) -> str:
     return f"{100 * probability:.1f} %"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _days_ago(customer: CustomerScore, context: ScoreContext) -> str:

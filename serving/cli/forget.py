@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from serving.cli.options import store_option
-from serving.cli.output import console, json_option, print_json
+from serving.cli.output import console, count, json_option, print_json
 
 
 @click.command()
@@ -43,9 +43,11 @@ def forget(store: Path, customer_id: str, as_json: bool) -> int:
         return int(not found_any)
     out = console()
     if found_any:
+        rows = count(history.num_quarantined_rows, "quarantined row")
+        names = count(history.num_source_names, "name")
+        scores = count(len(snapshots.rewritten), "snapshot")
         out.print(
-            f"Erased from {store}: {history.num_events:,} events, {history.num_quarantined_rows:,} quarantined rows, "
-            f"{history.num_source_names:,} names of sources, and a score in {len(snapshots.rewritten):,} snapshots.",
+            f"Erased from {store}: {count(history.num_events, 'event')}, {rows}, {names} of sources, and a score in {scores}.",
             markup=False,
         )
         out.print("A source file that still has the customer would bring them back: remove the rows there, too.")

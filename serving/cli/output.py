@@ -30,6 +30,11 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
 
+def count(number: int, noun: str) -> str:
+    """A number and what it counts: 1 order, 2 orders."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def table(columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str]], *, title: str | None = None) -> Table:
     """A plain table.
 

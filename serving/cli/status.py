@@ -10,7 +10,7 @@ import click
 
 from engine.instants import format_instant
 from serving.cli.options import store_option
-from serving.cli.output import console, json_option, print_json, table
+from serving.cli.output import console, count, json_option, print_json, table
 
 if TYPE_CHECKING:
     from engine.history.manifest import Manifest
@@ -104,7 +104,7 @@ def _print(document: dict[str, Any]) -> None:
         ("span", f"{history['first_event']} to {history['last_event']}"),
         ("worth", f"{history['amount_minor_total'] / 100:,.2f}"),
         ("bad rows", f"{history['num_bad_rows']:,}" + (" (kept in history/quarantine)" if history["num_bad_rows"] else "")),
-        ("sources", f"{history['num_sources']:,} files into {history['num_buckets']:,} buckets"),
+        ("sources", f"{count(history['num_sources'], 'file')} into {count(history['num_buckets'], 'bucket')}"),
     )
     for name, fact in facts:
         out.print(f"  {name:<10} {fact}")

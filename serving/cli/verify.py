@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from serving.cli.options import store_option
-from serving.cli.output import console, json_option, print_json, stage
+from serving.cli.output import console, count, json_option, print_json, stage
 
 
 @click.command()
@@ -40,9 +40,9 @@ def verify(store: Path, as_json: bool) -> int:
     for problem in found.problems:
         out.print(f"{problem.where}: {problem.what}", style="red", markup=False)
         out.print(f"    to mend it: {problem.remedy}", markup=False)
-    verdict = f"[red]{len(found.problems):,} problems[/]" if found.problems else "[green]all is as it was written[/]"
+    verdict = f"[red]{count(len(found.problems), 'problem')}[/]" if found.problems else "[green]all is as it was written[/]"
     out.print(
-        f"[bold]{store}[/]: {verdict}; {found.num_parts:,} parts of {found.num_bytes / 1e6:,.1f} MB, "
-        f"{found.num_snapshots:,} snapshots and {found.num_bundles:,} bundles were read."
+        f"[bold]{store}[/]: {verdict}; read: {count(found.num_parts, 'part')} of {found.num_bytes / 1e6:,.1f} MB, "
+        f"{count(found.num_snapshots, 'snapshot')}, {count(found.num_bundles, 'bundle')}."
     )
     return int(bool(found.problems))
