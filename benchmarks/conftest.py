@@ -31,6 +31,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.benchmark_sort = "name"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The limit on a test's time is for tests: a benchmark may train a dozen models."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(3600))
+
+
 @pytest.fixture(scope="session")
 def quick(request: pytest.FixtureRequest) -> bool:
     """Whether this is the quick pass of CI: it proves that the benchmarks run, its figures are not kept."""
