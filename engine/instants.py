@@ -19,12 +19,11 @@ def parse_instant(text: str, *, field: str = "as_of") -> int:
     """
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise InvalidArgumentError(
             field, f"found {text!r}, expected a date such as 2017-12-02 or a time such as 2017-12-02T08:30:00Z"
         ) from None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(microseconds=1)
 
 

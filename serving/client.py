@@ -62,6 +62,8 @@ class EbbtideClient:
         for name, value in (("timeout_s", timeout_s), ("batch_timeout_s", batch_timeout_s)):
             if not value > 0:
                 raise InvalidArgumentError(name, f"found {value}, expected more than 0 seconds")
+        if not target.strip():
+            raise InvalidArgumentError("target", "found nothing, expected HOST:PORT such as 127.0.0.1:50051")
         self.target = target
         self._timeout_s = timeout_s
         self._batch_timeout_s = batch_timeout_s

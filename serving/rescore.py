@@ -61,6 +61,7 @@ class RescoreReport:
     snapshot_id: str
     folder: Path
     model_version: str
+    model_as_of_us: int  # where it is later than as_of_us, the model has seen what came after: a look back, not a forecast
     as_of_us: int
     num_customers: int
     num_buckets: int
@@ -123,6 +124,7 @@ def rescore(
         snapshot_id=inputs.snapshot_id,
         folder=folder,
         model_version=inputs.model_version,
+        model_as_of_us=bundle.as_of_us,
         as_of_us=as_of_us,
         num_customers=snapshot.num_customers,
         num_buckets=inputs.num_buckets,

@@ -68,6 +68,7 @@ def run_backtest(
              InvalidArgumentError for a bundle that saw beyond as_of_us
     """
     history.check_as_of(as_of_us, horizon_days=horizon_days)
+    _check_outcomes(history, as_of_us, horizon_days, active_within_days)
     identity: dict[str, Any]
     if bundle is None:
         config = TrainConfig(horizon_days=horizon_days, active_within_days=active_within_days, seed=seed)
@@ -129,6 +130,28 @@ def write_backtest(result: BacktestResult, out_dir: str | Path) -> None:
     write_json_atomic(out_dir / METRICS_FILE, document)
 
 
+def _check_outcomes(history: History, as_of_us: int, horizon_days: int, active_within_days: int) -> None:
+    """Refuse before the training, and not after it, what could not be judged.
+
+    raises : AsOfError where nobody was active, nobody churned, or everybody did
+    """
+    num_customers = num_churned = 0
+    for partition in history.partitions():
+        customers = eligible(partition, as_of_us, active_within_days)
+        num_customers += len(customers)
+        num_churned += int(churned(partition, customers, as_of_us, horizon_days).sum())
+    if num_customers == 0:
+        raise AsOfError(
+            f"found no customer with a purchase in the {active_within_days} days before {format_instant(as_of_us)}; "
+            "choose another as-of date, or a longer time to be active within"
+        )
+    if num_churned in (0, num_customers):
+        raise AsOfError(
+            f"{num_churned} of {num_customers} customers did not buy in the {horizon_days} days from {format_instant(as_of_us)}, "
+            "expected some and not all, so that there is something to tell apart; choose another as-of date or horizon"
+        )
+
+
 def _ask(
     history: History, model: FittedModel, as_of_us: int, horizon_days: int, active_within_days: int
 ) -> tuple[pa.Array, NDArray[np.bool_], NDArray[np.float64], NDArray[np.float32]]:
@@ -143,9 +166,4 @@ def _ask(
         outcomes.append(churned(partition, customers, as_of_us, horizon_days))
         probabilities.append(churn_probability(model.edges_days, survival, horizon_days))
         indicators.append(compute_indicators(partition, customers, instants))
-    if not any(map(len, ids)):
-        raise AsOfError(
-            f"found no customer with a purchase in the {active_within_days} days before {format_instant(as_of_us)}; "
-            "choose another as-of date, or a longer time to be active within"
-        )
     return pa.concat_arrays(ids), np.concatenate(outcomes), np.concatenate(probabilities), np.concatenate(indicators)

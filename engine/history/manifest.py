@@ -177,7 +177,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise NoHistoryError(
-            f"{folder.parent} holds no history (no {path}); run `ebbtide ingest --store {folder.parent}` first"
+            f"{folder.parent} holds no history (no {path}); run `ebbtide ingest --store {folder.parent} FILE` first"
         ) from None
     try:
         body = json.loads(data)

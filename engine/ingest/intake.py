@@ -90,7 +90,15 @@ def _note_examples(examples: dict[Reason, list[str]], columns: Mapping[str, pa.A
         why = REASONS[index]
         known = examples.setdefault(why, [])
         for row in np.flatnonzero(reason == index)[: _NUM_EXAMPLES - len(known)]:
-            known.append(str(columns[why.field][int(row)].as_py()) if why.field in columns else "")
+            known.append(_text_of(columns[why.field][int(row)]) if why.field in columns else "")
+
+
+def _text_of(value: pa.Scalar) -> str:
+    """A value as a person would read it; Python knows no years above 9999 and not every zone."""
+    try:
+        return str(value.as_py())
+    except (OverflowError, ValueError, KeyError):
+        return f"{value.value} in {value.type}"
 
 
 def _nothing_usable(source: Source, num_rows: int, bad_rows: Mapping[str, int], examples: Mapping[Reason, list[str]]) -> str:

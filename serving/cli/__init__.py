@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from collections.abc import Sequence
 
@@ -32,8 +33,13 @@ _MACHINE_ERRORS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status and writes one line on standard error where it is not 0."""
+    # gRPC's core writes lines of its own on standard error for what is told in one line here.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         status = cli.main(args=arguments, prog_name="ebbtide", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.ctx.get_help() if error.ctx else error.format_message())
+        return 0
     except click.ClickException as error:
         hint = f" (see {error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
         return _fail(error.format_message() + hint, error.exit_code)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.errors import UnknownCustomerError
 from engine.instants import DAY_US, format_instant
-from serving.cli.output import console, count, json_option, print_json, table
+from serving.cli.output import console, count, json_option, literal, print_json, table
 
 if TYPE_CHECKING:
     from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, ScoreContext
@@ -40,17 +41,25 @@ def score(target: str, customer_ids: tuple[str, ...], horizon_days: int | None, 
     """How likely customers are to stop buying."""
     from serving.client import EbbtideClient
 
+    answers: dict[str, CustomerAnswer] = {}
+    unknown = []
     with EbbtideClient(target, timeout_s=timeout_s) as client:
-        answers = [client.score(customer_id, horizon_days=horizon_days) for customer_id in customer_ids]
+        for customer_id in customer_ids:
+            try:
+                answers[customer_id] = client.score(customer_id, horizon_days=horizon_days)
+            except UnknownCustomerError:
+                unknown.append(customer_id)
     if as_json:
-        print_json(
-            {
-                "context": describe_context(answers[0].context),
-                "customers": [describe_answer(*pair) for pair in zip(customer_ids, answers, strict=True)],
-            }
-        )
-        return
-    print_answers(customer_ids, answers)
+        context = next((describe_context(answer.context) for answer in answers.values()), None)
+        found = [describe_answer(*pair) for pair in answers.items()]
+        missing = [
+            {"eligible": False, "customer_id": customer_id, "ineligible_reason": "UNKNOWN_CUSTOMER"} for customer_id in unknown
+        ]
+        print_json({"context": context, "customers": found + missing})
+    elif answers:
+        print_answers(list(answers), list(answers.values()))
+    if unknown:  # after the others have had their answers
+        raise UnknownCustomerError(", ".join(unknown))
 
 
 @click.command("at-risk")
@@ -86,7 +95,7 @@ def describe_context(context: ScoreContext) -> dict[str, Any]:
 def describe_customer(customer: CustomerScore) -> dict[str, Any]:
     """One score, for --json."""
     fields = {name: value.name if isinstance(value, Enum) else value for name, value in asdict(customer).items()}
-    return fields | {"last_purchase": format_instant(customer.last_purchase_us)}
+    return fields | {"tier": customer.tier.name.lower(), "last_purchase": format_instant(customer.last_purchase_us)}
 
 
 def describe_answer(customer_id: str, answer: CustomerAnswer) -> dict[str, Any]:
@@ -105,14 +114,14 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
         if customer is None:
             reason = _REASONS[answer.ineligible_reason.name] if answer.ineligible_reason else "no score"
             values = {"active_within_days": context.active_within_days, "as_of": format_instant(context.as_of_us)}
-            out.print(f"Customer [bold]{customer_id}[/]: no score, {reason.format(**values)}")
+            out.print(f"Customer [bold]{literal(customer_id)}[/]: no score, {reason.format(**values)}")
             continue
         style = _TIER_STYLES[customer.tier.name]
         out.print(
-            f"Customer [bold]{customer_id}[/]: [{style}]{customer.grade.name}[/], "
+            f"Customer [bold]{literal(customer_id)}[/]: [{style}]{customer.grade.name}[/], "
             f"{_percent(customer.churn_probability)} likely not to buy within {context.horizon_days} days"
         )
-        where = f" at store {customer.store_id}" if customer.store_id else ""
+        where = f" at store {literal(customer.store_id)}" if customer.store_id else ""
         orders = count(customer.num_orders, "order")
         expected = count(max(1, round(customer.expected_days_to_purchase)), "day")
         last = f"{_days_ago(customer, context)}{where}"
@@ -125,12 +134,12 @@ def print_at_risk(page: AtRiskPage) -> None:
     rows = [
         (
             str(rank),
-            customer.customer_id,
+            literal(customer.customer_id),
             f"[{_TIER_STYLES[customer.tier.name]}]{customer.grade.name}[/]",
             _percent(customer.churn_probability),
             _days_ago(customer, page.context),
             f"{customer.num_orders:,}",
-            customer.store_id or "-",
+            literal(customer.store_id) or "-",
         )
         for rank, customer in enumerate(page.customers, start=1)
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from serving.cli.options import store_option
-from serving.cli.output import console, json_option, print_json, stage
+from serving.cli.output import console, json_option, literal, print_json, stage
 
 
 @click.command()
@@ -34,7 +34,7 @@ def compact(store: Path, as_json: bool) -> None:
         )
         return
     if not report.num_buckets_folded:
-        console().print(f"[bold]{store}[/]: each bucket has one part, nothing to do.")
+        console().print(f"[bold]{literal(store)}[/]: each bucket has one part, nothing to do.")
         return
     console().print(
         f"[bold]{store}[/]: {report.num_parts_before:,} parts are now {len(report.manifest.parts):,}; "

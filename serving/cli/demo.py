@@ -94,7 +94,8 @@ def _train_and_backtest(store: Path) -> None:
     started_s = time.perf_counter()
     bundle = run_train(store, as_of_us=as_of_us, config=config, name="default", quiet=False)
     print_train(bundle, time.perf_counter() - started_s)
-    with stage("Fitting the baselines"):
+    with stage("Fitting the baselines") as progress:
+        progress.update(done=0, total=None)
         result = run_backtest(
             History.open(store),
             as_of_us=as_of_us,

@@ -12,7 +12,7 @@ from engine.fields import SOURCE_FIELDS
 from engine.instants import format_instant
 from engine.schema import KIND_NAMES, EventKind
 from serving.cli.options import store_option
-from serving.cli.output import console, json_option, print_json, stage
+from serving.cli.output import console, json_option, literal, print_json, stage
 from serving.cli.status import count_kinds, describe_history
 
 if TYPE_CHECKING:
@@ -137,9 +137,9 @@ def print_ingest(report: IngestReport) -> None:
     out = console()
     for file in report.files:
         if file.status == FileStatus.SKIPPED:
-            out.print(f"{file.path}: went in before, nothing to do.")
+            out.print(f"{literal(file.path)}: went in before, nothing to do.")
         elif file.status == FileStatus.REPEATED:
-            out.print(f"{file.path}: the same bytes as another file of this command, taken once.")
+            out.print(f"{literal(file.path)}: the same bytes as another file of this command, taken once.")
     if report.num_rows:
         changes = [
             f"{count:,} {what}"
@@ -159,10 +159,10 @@ def print_ingest(report: IngestReport) -> None:
     for file in report.files:
         if file.status == FileStatus.INGESTED and file.bad_rows:
             reasons = ", ".join(f"{count:,} {reason}" for reason, count in file.bad_rows.items())
-            out.print(f"[yellow]Kept out of {file.path.name}[/]: {reasons}; they are in {file.quarantine}")
+            out.print(f"[yellow]Kept out of {literal(file.path.name)}[/]: {reasons}; they are in {literal(file.quarantine)}")
     manifest = report.manifest
     out.print(
-        f"[bold]{report.store}[/] holds {count_kinds(manifest.num_by_kind)} of "
+        f"[bold]{literal(report.store)}[/] holds {count_kinds(manifest.num_by_kind)} of "
         f"{manifest.num_customers:,} customers, {format_instant(manifest.first_event_us)[:10]} to "
         f"{format_instant(manifest.last_event_us)[:10]}, worth {manifest.amount_minor_total / 100:,.2f}."
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -35,6 +36,11 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def literal(value: object) -> str:
+    """Data for print and tables as it is: no markup is read in it, and nothing in it steers the terminal."""
+    return escape("".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(value)))
+
+
 def table(columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str]], *, title: str | None = None) -> Table:
     """A plain table.
 
@@ -52,11 +58,12 @@ def table(columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str]
 class Stage:
     """One line of progress: a bar in a terminal, a line now and then in a log."""
 
-    def __init__(self, name: str, progress: Progress | None) -> None:
+    def __init__(self, name: str, progress: Progress | None, *, quiet: bool = False) -> None:
         self._name = name
+        self._quiet = quiet
         self._progress = progress
         self._task = progress.add_task(name, total=None, note="") if progress else None
-        self._last_log_s = time.monotonic()
+        self._last_log_s: float | None = None
 
     def update(self, *, done: int, total: int | None, note: str = "") -> None:
         """Tell how far it is.
@@ -66,8 +73,13 @@ class Stage:
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done, total=total, note=note)
             return
+        if self._quiet:
+            return
         now_s = time.monotonic()
-        if now_s - self._last_log_s >= _LOG_INTERVAL_S:
+        if self._last_log_s is None:  # at the first step, not before: what is refused at once is refused in one line
+            self._last_log_s = now_s
+            print(f"{self._name} ...", file=sys.stderr, flush=True)
+        elif now_s - self._last_log_s >= _LOG_INTERVAL_S:
             self._last_log_s = now_s
             print(f"{self._name}: {done:,}{f' of {total:,}' if total else ''} {note}".rstrip(), file=sys.stderr, flush=True)
 
@@ -76,9 +88,7 @@ class Stage:
 def stage(name: str, *, quiet: bool = False) -> Iterator[Stage]:
     """Show the progress of a piece of work on standard error while it runs."""
     if quiet or not sys.stderr.isatty():
-        if not quiet:
-            print(f"{name} ...", file=sys.stderr, flush=True)
-        yield Stage(name, None)
+        yield Stage(name, None, quiet=quiet)
         return
     columns = (
         TextColumn("{task.description}"),

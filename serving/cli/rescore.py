@@ -9,7 +9,7 @@ import click
 
 from engine.instants import format_instant
 from serving.cli.options import as_of_option, device_option, executor_option, store_option
-from serving.cli.output import console, json_option, print_json, stage
+from serving.cli.output import console, json_option, literal, print_json, stage
 
 if TYPE_CHECKING:
     from serving.rescore import RescoreReport
@@ -32,7 +32,7 @@ def rescore(store: Path, as_of_us: int, name: str | None, device: str, executor:
         print_json(describe_rescore(report))
         return
     print_rescore(report)
-    console().print(f"Next: ebbtide serve --store {store}")
+    console().print(f"Next: ebbtide serve --store {literal(store)}")
 
 
 def run_rescore(store: Path, *, as_of_us: int, name: str | None, device: str, executor: str, quiet: bool) -> RescoreReport:
@@ -60,6 +60,7 @@ def describe_rescore(report: RescoreReport) -> dict[str, Any]:
         "snapshot_id": report.snapshot_id,
         "path": str(report.folder),
         "model_version": report.model_version,
+        "model_as_of": format_instant(report.model_as_of_us),
         "as_of": format_instant(report.as_of_us),
         "num_customers": report.num_customers,
         "num_buckets": report.num_buckets,
@@ -85,4 +86,7 @@ def print_rescore(report: RescoreReport) -> None:
         )
     else:
         out.print(f"The snapshot of these inputs was there already: {report.num_customers:,} customers, nothing to do.")
-    out.print(f"Snapshot: {report.folder}")
+    if report.model_as_of_us > report.as_of_us:
+        seen_until = format_instant(report.model_as_of_us)
+        out.print(f"[yellow]Mind[/]: {report.model_version} learnt from events up to {seen_until}, later than this as-of.")
+    out.print(f"Snapshot: {literal(report.folder)}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.instants import format_instant
+from engine.instants import format_instant, next_midnight
 from serving.cli.options import store_option
 from serving.cli.output import console, count, json_option, print_json, table
 
@@ -39,6 +39,7 @@ def describe_history(manifest: Manifest) -> dict[str, Any]:
         "amount_minor_total": manifest.amount_minor_total,
         "first_event": format_instant(manifest.first_event_us),
         "last_event": format_instant(manifest.last_event_us),
+        "next_as_of": format_instant(next_midnight(manifest.last_order_us)) if manifest.last_order_us is not None else None,
         "customer_id_type": manifest.customer_id_type,
         "num_buckets": manifest.num_buckets,
         "num_bad_rows": manifest.num_bad_rows,
@@ -122,7 +123,7 @@ def _print(document: dict[str, Any]) -> None:
         ]
         out.print(table((("bundle", "left"), ("as of", "left"), "horizon", "active within", ("", "left")), rows))
     else:
-        out.print(f"No bundle yet. Next: ebbtide train --store {document['store']} --as-of {history['last_event'][:10]}")
+        out.print(f"No bundle yet. Next: ebbtide train --store {document['store']} --as-of {history['next_as_of']}")
     out.print()
     if document["snapshots"]:
         rows = [

@@ -11,7 +11,7 @@ import click
 
 from engine.instants import format_instant
 from serving.cli.options import active_option, as_of_option, horizon_option, seed_option, store_option
-from serving.cli.output import Stage, console, json_option, print_json, stage, table
+from serving.cli.output import Stage, console, json_option, literal, print_json, stage, table
 
 if TYPE_CHECKING:
     from training.backtest import BacktestResult
@@ -60,7 +60,7 @@ def train(store: Path, as_of_us: int, name: str, horizon_days: int, active_withi
         )
         return
     print_train(bundle, seconds)
-    console().print(f"Next: ebbtide rescore --store {store} --as-of {format_instant(as_of_us)}")
+    console().print(f"Next: ebbtide rescore --store {literal(store)} --as-of {format_instant(as_of_us)}")
 
 
 @click.command()
@@ -119,7 +119,7 @@ def print_train(bundle: Bundle, seconds: float) -> None:
         f"{format_instant(bundle.as_of_us)}: churn within {bundle.horizon_days} days, of customers active within "
         f"{bundle.active_within_days}."
     )
-    out.print(f"Bundle: {bundle.folder}")
+    out.print(f"Bundle: {literal(bundle.folder)}")
 
 
 def print_backtest(result: BacktestResult) -> None:

@@ -71,7 +71,6 @@ def score_customer(snapshot: Snapshot, customer_id: str, horizon_days: int | Non
 
     raises : InvalidArgumentError
     """
-    _check_id("customer_id", customer_id)
     horizon = check_horizon(snapshot, horizon_days)
     row = snapshot.lookup(customer_id)
     if row is None:
@@ -124,7 +123,7 @@ def check_ids(customer_ids: Sequence[str]) -> None:
     if len(customer_ids) > MAX_BATCH_CUSTOMERS:
         raise InvalidArgumentError("customer_ids", f"found {len(customer_ids)}, expected at most {MAX_BATCH_CUSTOMERS}")
     for place, customer_id in enumerate(customer_ids):
-        _check_id(f"customer_ids[{place}]", customer_id)
+        check_id(f"customer_ids[{place}]", customer_id)
 
 
 def list_at_risk(
@@ -137,7 +136,6 @@ def list_at_risk(
     token     : None for the first page; must be of this snapshot
     raises    : InvalidArgumentError
     """
-    _check_page(store_id, threshold, page_size)
     filters = digest_filters(store_id, threshold)
     if token is not None and token.filters != filters:
         raise InvalidArgumentError(
@@ -162,7 +160,7 @@ def _is_at_risk(probability: float, threshold: Grade | float) -> bool:
     return bool(probability >= np.float32(threshold))
 
 
-def _check_page(store_id: str | None, threshold: Grade | float, page_size: int) -> None:
+def check_page(store_id: str | None, threshold: Grade | float, page_size: int) -> None:
     if store_id is not None and len(store_id.encode()) > MAX_ID_BYTES:
         raise InvalidArgumentError("store_id", f"found {len(store_id.encode())} bytes, expected at most {MAX_ID_BYTES}")
     if not isinstance(threshold, Grade) and not 0.0 <= threshold <= 1.0:
@@ -171,7 +169,8 @@ def _check_page(store_id: str | None, threshold: Grade | float, page_size: int) 
         raise InvalidArgumentError("page_size", f"found {page_size}, expected 1 to {MAX_PAGE_SIZE}, or 0 for {DEFAULT_PAGE_SIZE}")
 
 
-def _check_id(field: str, customer_id: str) -> None:
+def check_id(field: str, customer_id: str) -> None:
+    """raises : InvalidArgumentError naming the field"""
     num_bytes = len(customer_id.encode())
     if not 1 <= num_bytes <= MAX_ID_BYTES:
         raise InvalidArgumentError(field, f"found {num_bytes} bytes, expected 1 to {MAX_ID_BYTES} bytes of UTF-8")

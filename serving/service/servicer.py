@@ -21,7 +21,9 @@ from serving.service.paging import decode_page_token
 from serving.service.queries import (
     BatchPiece,
     check_horizon,
+    check_id,
     check_ids,
+    check_page,
     context_of,
     explain_absence,
     list_at_risk,
@@ -50,6 +52,7 @@ class ScoringService(pb_grpc.ScoringServiceServicer):
 
     async def ScoreCustomer(self, request: pb.ScoreCustomerRequest, context: Context) -> pb.ScoreCustomerResponse:  # noqa: N802, the wire's name
         async with errors_as_status(context):
+            check_id("customer_id", request.customer_id)
             snapshot = self._current.get()
             horizon_days = request.horizon_days if request.HasField("horizon_days") else None
             # A tenth of a millisecond on mapped memory: a thread would cost more than it saves.
@@ -60,20 +63,24 @@ class ScoringService(pb_grpc.ScoringServiceServicer):
 
     async def BatchScore(self, request: pb.BatchScoreRequest, context: Context) -> AsyncIterator[pb.BatchScoreResponse]:  # noqa: N802, the wire's name
         async with errors_as_status(context):
+            _check_batch(request)
             responses = _batch_responses(self._current.get(), self._known, request)
             while (response := await self._in_thread(next, responses, None)) is not None:
                 yield response
 
     async def ListAtRisk(self, request: pb.ListAtRiskRequest, context: Context) -> pb.ListAtRiskResponse:  # noqa: N802, the wire's name
         async with errors_as_status(context):
+            store_id = request.store_id if request.HasField("store_id") else None
+            threshold = _threshold(request)
+            check_page(store_id, threshold, request.page_size)
             token = decode_page_token(request.page_token) if request.page_token else None
             snapshot = self._current.pinned(token.snapshot_id) if token else self._current.get()
             page: AtRiskPage = await self._in_thread(
                 partial(
                     list_at_risk,
                     snapshot,
-                    store_id=request.store_id if request.HasField("store_id") else None,
-                    threshold=_threshold(request),
+                    store_id=store_id,
+                    threshold=threshold,
                     page_size=request.page_size,
                     token=token,
                 )
@@ -84,11 +91,14 @@ class ScoringService(pb_grpc.ScoringServiceServicer):
         return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
 
 
-def _batch_responses(snapshot: Snapshot, known: KnownCustomers, request: pb.BatchScoreRequest) -> Iterator[pb.BatchScoreResponse]:
-    horizon_days = check_horizon(snapshot, request.horizon_days if request.HasField("horizon_days") else None)
+def _check_batch(request: pb.BatchScoreRequest) -> None:
     if request.format not in pb.BatchFormat.values():
         raise InvalidArgumentError("format", f"found {request.format}, expected one of {', '.join(pb.BatchFormat.keys())}")
     check_ids(request.customer_ids)
+
+
+def _batch_responses(snapshot: Snapshot, known: KnownCustomers, request: pb.BatchScoreRequest) -> Iterator[pb.BatchScoreResponse]:
+    horizon_days = check_horizon(snapshot, request.horizon_days if request.HasField("horizon_days") else None)
     if request.customer_ids:
         pieces = score_some(snapshot, known, request.customer_ids, horizon_days)
     else:

@@ -551,3 +551,20 @@ def test_an_order_whose_money_does_not_fit_is_refused(store: Path, tmp_path: Pat
     with pytest.raises(InvalidArgumentError, match="more than 64 bits"):
         ingest(store, [tmp_path / "t.parquet"])
     assert not store.exists()
+
+
+@pytest.mark.parametrize(
+    ("unit", "near", "far"), [("s", 15 * 10**8, 10**14), ("ms", 15 * 10**11, 10**15), ("us", 15 * 10**14, 3 * 10**17)]
+)
+def test_a_time_beyond_every_calendar_is_a_bad_row(
+    store: Path, write_parquet: WriteSource, unit: str, near: int, far: int
+) -> None:
+    times = pa.array([near, far], pa.timestamp(unit))
+    report = ingest(store, [write_parquet("far.parquet", customer_id=["a", "b"], timestamp=times)])
+    assert (report.num_bad_rows, report.manifest.num_orders) == (1, 1)
+
+
+def test_a_zone_that_nobody_knows_does_not_hinder_the_quarantine(store: Path, write_parquet: WriteSource) -> None:
+    times = pa.array([1_500_000_000, 1_500_000_001], pa.timestamp("s", "Mars/Olympus"))
+    report = ingest(store, [write_parquet("mars.parquet", customer_id=["a", ""], timestamp=times)])
+    assert (report.num_bad_rows, report.manifest.num_orders) == (1, 1)

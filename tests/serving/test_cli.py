@@ -16,8 +16,10 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from rich.text import Text
 
 from serving.cli import cli, main
+from serving.cli.output import literal
 
 AS_OF = "2024-08-01"
 
@@ -166,6 +168,25 @@ def test_scores_come_over_the_wire(target: str, store: Path, capsys: pytest.Capt
     assert worst["customer_id"] in capsys.readouterr().out
 
 
+def test_the_others_are_answered_where_one_is_unknown(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("score", "--target", target, "card-001", "nobody", "--json") == 1
+    answers = json.loads(capsys.readouterr().out)["customers"]
+    assert [(answer["customer_id"], answer.get("ineligible_reason")) for answer in answers] == [
+        ("card-001", None),
+        ("nobody", "UNKNOWN_CUSTOMER"),
+    ]
+
+
+def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run() == 0
+    assert "Commands:\n  ingest" in capsys.readouterr().out
+
+
+def test_data_is_printed_as_it_is() -> None:
+    text = Text.from_markup(f"[bold]{literal('[/]7[x]' + chr(27))}[/]").plain
+    assert text == "[/]7[x]\\x1b"
+
+
 def test_an_unknown_customer_is_one_clear_line(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("score", "--target", target, "nobody") == 1
     assert "'nobody' is not in the history" in _only_line(capsys)
@@ -179,6 +200,8 @@ MISTAKES = {
     "a field that is not there": (["ingest", "--store", "{tmp}/new", "--column", "kunde=card", "{log}"], "kunde"),
     "half a column": (["ingest", "--store", "{tmp}/new", "--column", "card", "{log}"], "expected FIELD=NAME"),
     "an unknown data set": (["ingest", "--store", "{tmp}/new", "--dataset", "nope"], "complete-journey"),
+    "a date before time": (["train", "--store", "{store}", "--as-of", "0001-01-01T00:00:00+14:00"], "expected a date"),
+    "no target": (["score", "--target", "", "1"], "expected HOST:PORT"),
     "no date": (["train", "--store", "{store}", "--as-of", "soon"], "expected a date"),
     "an as-of after the data": (["rescore", "--store", "{store}", "--as-of", "2031-01-01"], "2024-0"),
     "an as-of before the data": (["train", "--store", "{store}", "--as-of", "1999-01-01"], "2024-01-"),
