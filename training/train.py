@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity, measure_activity
 from engine.errors import AsOfError
 from engine.history import History
-from engine.instants import DAY_US, format_instant
+from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 from training.calibration import Calibration, fit_calibration
 from training.config import TrainConfig
@@ -63,7 +63,7 @@ def train(
     held_out_us = as_of_us - config.horizon_days * DAY_US
     window = _Window(past, activity, config, held_out_us=held_out_us, as_of_us=as_of_us)
     earlier = take_past([past], before_us=held_out_us)
-    _check_can_learn(earlier, window, config, held_out_us=held_out_us, as_of_us=as_of_us)
+    _check_can_learn(earlier, window, config, first_us=int(past.timestamp_us.min()), held_out_us=held_out_us, as_of_us=as_of_us)
 
     promised: list[NDArray[np.float64]] = []
 
@@ -71,14 +71,18 @@ def train(
         promised.append(window.probability(model))
         _report(progress, epoch, 2 * config.num_epochs, loss, window.cross_entropy(promised[-1]))
 
-    with _one_thread():
-        fit_weights(earlier, activity, config, known_until_us=held_out_us, on_epoch=after_trial_epoch)
-        num_epochs = _choose_epochs([window.cross_entropy(probability) for probability in promised])
-        calibration = window.calibrate(promised[num_epochs - 1])
-        validation = metrics(window.churned, calibration.apply(promised[num_epochs - 1]))
+    num_epochs, calibration, validation = config.num_epochs, Calibration(), {}
+    num_trial_epochs = config.num_epochs if window.is_telling else 0
 
-        def after_final_epoch(epoch: int, loss: float, _: FittedModel) -> None:
-            _report(progress, config.num_epochs + epoch, config.num_epochs + num_epochs, loss, None)
+    def after_final_epoch(epoch: int, loss: float, _: FittedModel) -> None:
+        _report(progress, num_trial_epochs + epoch, num_trial_epochs + num_epochs, loss, None)
+
+    with _one_thread():
+        if window.is_telling:
+            fit_weights(earlier, activity, config, known_until_us=held_out_us, on_epoch=after_trial_epoch)
+            num_epochs = _choose_epochs([window.cross_entropy(probability) for probability in promised])
+            calibration = window.calibrate(promised[num_epochs - 1])
+            validation = metrics(window.churned, calibration.apply(promised[num_epochs - 1]))
 
         final_config = replace(config, num_epochs=num_epochs)
         model = fit_weights(past, activity, final_config, known_until_us=as_of_us, on_epoch=after_final_epoch)
@@ -101,6 +105,13 @@ class _Window:
         )
         self.churned: NDArray[np.bool_] = self.queries.wait_days >= config.horizon_days
 
+    @property
+    def is_telling(self) -> bool:
+        """Whether epochs and calibration can be chosen on it; a smaller chain is learnt from as it is, by the defaults."""
+        num_churned = int(self.churned.sum())
+        is_large = len(self.churned) >= _LEAST_CUSTOMERS
+        return is_large and min(num_churned, len(self.churned) - num_churned) >= _LEAST_OF_AN_OUTCOME
+
     def probability(self, model: FittedModel) -> NDArray[np.float64]:
         """Churn within the horizon."""
         survival = survival_curves(model, self._past, self._activity, self.queries.customer_index, self.queries.as_of_us)
@@ -122,22 +133,24 @@ def _choose_epochs(losses: list[float]) -> int:
     return best + 1 if losses[best] < _CLEARLY_BETTER * losses[-1] else len(losses)
 
 
-def _check_can_learn(earlier: Partition, window: _Window, config: TrainConfig, *, held_out_us: int, as_of_us: int) -> None:
+def _check_can_learn(
+    earlier: Partition, window: _Window, config: TrainConfig, *, first_us: int, held_out_us: int, as_of_us: int
+) -> None:
     as_of, horizon_days = format_instant(as_of_us), config.horizon_days
     # What is known before the held-out window has to reach back a horizon at least, or no outcome is known to its end.
     num_days = (held_out_us - int(earlier.timestamp_us.min())) / DAY_US if earlier.num_events else 0.0
     if num_days < horizon_days:
+        earliest = format_instant(next_midnight(first_us) + 2 * horizon_days * DAY_US)
         raise AsOfError(
             f"as-of {as_of}: found {math.floor(num_days)} days of events before {format_instant(held_out_us)}, where the last "
-            f"horizon begins, expected at least {horizon_days}: one horizon to learn from and one to check with; choose a later "
-            "as-of, or a shorter horizon"
+            f"horizon begins, expected at least {horizon_days}: one horizon to learn from and one to check with; choose an "
+            f"as-of from {earliest} on, or a shorter horizon"
         )
-    num_customers, num_churned = len(window.queries), int(window.churned.sum())
-    if num_customers < _LEAST_CUSTOMERS or min(num_churned, num_customers - num_churned) < _LEAST_OF_AN_OUTCOME:
+    if len(window.queries) == 0:
         raise AsOfError(
-            f"as-of {as_of}: found {num_customers} customers active in the {config.active_within_days} days before "
-            f"{format_instant(held_out_us)}, of whom {num_churned} did not buy in the next {horizon_days}; expected at least "
-            f"{_LEAST_CUSTOMERS} customers and {_LEAST_OF_AN_OUTCOME} of either outcome; choose another as-of or horizon"
+            f"as-of {as_of}: found no customer with a purchase in the {config.active_within_days} days before "
+            f"{format_instant(held_out_us)}, where the last horizon begins, expected some to learn from; choose another as-of, "
+            "or a longer time to be active within"
         )
 
 

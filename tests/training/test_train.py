@@ -15,6 +15,7 @@ from engine.history import History
 from engine.instants import DAY_US
 from engine.labels import eligible
 from tests.training.conftest import AS_OF_US, FIRST_US, QUICK, MakeHistory, draw_orders
+from training.calibration import Calibration
 from training.config import ModelConfig, TrainConfig
 from training.inference import survival_curves
 from training.train import train
@@ -126,9 +127,26 @@ def test_an_as_of_before_the_data_is_refused(history: History) -> None:
         train(history, as_of_us=FIRST_US - DAY_US, config=QUICK)
 
 
-def test_too_few_customers_are_refused(make_history: MakeHistory) -> None:
-    history = make_history(draw_orders(num_customers=30))
-    with pytest.raises(AsOfError, match=r"expected at least 50 customers"):
+@pytest.mark.parametrize("num_customers", [3, 30])
+def test_a_chain_too_small_to_choose_on_is_learnt_from_by_the_defaults(make_history: MakeHistory, num_customers: int) -> None:
+    history = make_history(draw_orders(num_customers=num_customers))
+    trained = train(history, as_of_us=AS_OF_US, config=QUICK)
+    assert trained.validation == {}
+    assert trained.model.calibration == Calibration()
+    partition = next(part for part in history.partitions() if part.num_customers)
+    survival = survival_curves(trained.model, partition, history.activity(), np.zeros(1, np.int64), np.array([AS_OF_US]))
+    assert np.isfinite(survival).all()
+
+
+def test_a_past_in_which_nobody_was_active_is_refused(make_history: MakeHistory) -> None:
+    days = [0, 1, 2, 181]  # nothing in the months before the held-out window
+    history = make_history(
+        {
+            "customer_id": pa.array([1, 2, 3, 1]),
+            "timestamp": pa.array([FIRST_US + day * DAY_US for day in days], pa.timestamp("us")),
+        }
+    )
+    with pytest.raises(AsOfError, match=r"found no customer with a purchase in the \d+ days before"):
         train(history, as_of_us=AS_OF_US, config=QUICK)
 
 
