@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine.coverage import EVERYTHING, Coverage
 from engine.schema import EventKind
 
 
@@ -20,6 +21,7 @@ class Partition:
     offsets      : int64[num_customers + 1]     customer i owns events [offsets[i], offsets[i + 1])
     the columns  : [num_events]                 as in engine.schema.EVENT_SCHEMA
     store_names, channel_names                  what the codes stand for; code -1 is "not known"
+    coverage                                    what the log of the whole chain has, not of these customers alone
 
     The arrays may be read-only views of a memory map: never write to them.
     """
@@ -39,6 +41,7 @@ class Partition:
     rating_milli: NDArray[np.int32]
     store_names: Sequence[str]
     channel_names: Sequence[str]
+    coverage: Coverage = EVERYTHING
 
     @property
     def num_customers(self) -> int:

@@ -6,19 +6,21 @@ from enum import IntEnum
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+from kernels import kinds
+
+SCHEMA_VERSION = 3
 
 
 class EventKind(IntEnum):
     """What a customer did. The numbers are stored: never renumber."""
 
-    PURCHASE = 1
-    RETURN = 2
-    VISIT = 3
-    LOGIN = 4
-    FEEDBACK = 5
-    COMPLAINT = 6
-    CONTACT = 7
+    PURCHASE = kinds.PURCHASE
+    RETURN = kinds.RETURN
+    VISIT = kinds.VISIT
+    LOGIN = kinds.LOGIN
+    FEEDBACK = kinds.FEEDBACK
+    COMPLAINT = kinds.COMPLAINT
+    CONTACT = kinds.CONTACT
 
 
 # What money changes hands for; the others are known by their time, these by the order alone.

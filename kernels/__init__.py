@@ -7,13 +7,16 @@ from kernels.operations import (
     hash_strings,
     locate_instants,
     next_selected,
+    summarise_events,
     window_counts,
     window_sums,
 )
 from kernels.registry import Backend, backend_names, resolve
+from kernels.summary_columns import SUMMARY_COLUMNS
 
 __all__ = [
     "GAP_COLUMNS",
+    "SUMMARY_COLUMNS",
     "Backend",
     "backend_names",
     "gap_statistics",
@@ -22,6 +25,7 @@ __all__ = [
     "locate_instants",
     "next_selected",
     "resolve",
+    "summarise_events",
     "window_counts",
     "window_sums",
 ]

@@ -166,6 +166,75 @@ def gap_statistics(
     return resolve(backend).gap_statistics(timestamp_us, selected, begin, end, as_of_us)
 
 
+def summarise_events(
+    timestamp_us: NDArray[np.int64],
+    kind: NDArray[np.uint8],
+    amount_minor: NDArray[np.int64],
+    discount_minor: NDArray[np.int64],
+    num_lines: NDArray[np.int32],
+    num_categories: NDArray[np.int32],
+    rating_milli: NDArray[np.int32],
+    store_code: NDArray[np.int32],
+    channel_code: NDArray[np.int32],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    as_of_us: NDArray[np.int64],
+    *,
+    backend: str = "cpu",
+) -> NDArray[np.float32]:
+    """Everything that indicators say of each query, in one walk over its rows: the newest first, old ones by time and kind only.
+
+    the columns            : [num_events], as in engine.schema.EVENT_SCHEMA; kind as in kernels.kinds; codes and ratings below
+                             0 are "not known"
+    begin, end, as_of_us   : int64[num_queries]
+    returns                : float32[num_queries, len(SUMMARY_COLUMNS)]; computed in int64 and float64; NaN where undefined
+    raises                 : ValueError, if rows lie outside the events
+    see also               : engine.indicators, which says what each column means
+
+    A window of n days holds what is not older than n days. Gaps are whole days between UTC days with a purchase. A change is
+    (now - before) / (now + before), so from -1 (gone) to 1 (new). A day has 24 hours and an outlet is a store and channel.
+    """
+    timestamp_us = require_array("timestamp_us", timestamp_us, np.int64)
+    kind = require_array("kind", kind, np.uint8)
+    amount_minor = require_array("amount_minor", amount_minor, np.int64)
+    discount_minor = require_array("discount_minor", discount_minor, np.int64)
+    num_lines = require_array("num_lines", num_lines, np.int32)
+    num_categories = require_array("num_categories", num_categories, np.int32)
+    rating_milli = require_array("rating_milli", rating_milli, np.int32)
+    store_code = require_array("store_code", store_code, np.int32)
+    channel_code = require_array("channel_code", channel_code, np.int32)
+    begin = require_array("begin", begin, np.int64)
+    end = require_array("end", end, np.int64)
+    as_of_us = require_array("as_of_us", as_of_us, np.int64)
+    check_lengths(
+        timestamp_us=timestamp_us,
+        kind=kind,
+        amount_minor=amount_minor,
+        discount_minor=discount_minor,
+        num_lines=num_lines,
+        num_categories=num_categories,
+        rating_milli=rating_milli,
+        store_code=store_code,
+        channel_code=channel_code,
+    )
+    check_lengths(begin=begin, as_of_us=as_of_us)
+    check_rows(begin, end, num_events=len(timestamp_us))
+    return resolve(backend).summarise_events(
+        timestamp_us,
+        kind,
+        amount_minor,
+        discount_minor,
+        num_lines,
+        num_categories,
+        rating_milli,
+        store_code,
+        channel_code,
+        begin,
+        end,
+        as_of_us,
+    )
+
+
 def gather_sequences(
     values: NDArray[np.float32],
     begin: NDArray[np.int64],

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from engine.executors import Executor, InlineExecutor
+
+# A first example may compile a kernel, and a busy machine may be slow: time is for benchmarks.
+settings.register_profile("ebbtide", deadline=None)
+settings.load_profile("ebbtide")
 
 
 @pytest.fixture(scope="session")

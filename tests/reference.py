@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,6 +12,7 @@ from statistics import fmean, pstdev
 import numpy as np
 import pyarrow as pa
 
+from engine.coverage import EVERYTHING, Coverage
 from engine.partition import Partition
 from engine.schema import EventKind
 
@@ -68,94 +70,128 @@ def active_weeks(times_us: Sequence[int], as_of_us: int, num_weeks: int) -> int:
     return sum(week <= num_weeks for week in weeks)
 
 
-def ratio(part: float, whole: float) -> float:
+def share(part: float, whole: float) -> float:
     """part / whole, NaN unless whole is positive."""
     return part / whole if whole > 0 else math.nan
 
 
+def balance(now: float, before: float) -> float:
+    """From -1, gone, to 1, new; NaN of numbers below zero or unknown."""
+    return (now - before) / (now + before) if now >= 0 and before >= 0 and now + before > 0 else math.nan
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """An event as a person would note it; money in minor units."""
+class Event:
+    """An event as a person would note it; money in minor units, None where nothing is known."""
 
     time_us: int
     kind: EventKind = EventKind.PURCHASE
     amount: int = 1000
     discount: int = 0
     num_lines: int = 1
-    num_products: int = 1
+    num_categories: int = 0
+    rating: float | None = None
+    store: int | None = None
+    channel: int | None = None
 
 
-def build_partition(customers: Sequence[Sequence[Order]]) -> Partition:
-    """Customers' orders, each in order of time, as a partition of read-only arrays."""
-    orders = [order for of_customer in customers for order in of_customer]
-    nothing_known = np.full(len(orders), -1, np.int32)
+def build_partition(customers: Sequence[Sequence[Event]], coverage: Coverage = EVERYTHING) -> Partition:
+    """Customers' events, each in order of time, as a partition of read-only arrays."""
+    events = [event for of_customer in customers for event in of_customer]
     arrays = {
         "offsets": np.cumsum([0, *map(len, customers)], dtype=np.int64),
-        "timestamp_us": np.array([order.time_us for order in orders], np.int64),
-        "kind": np.array([order.kind for order in orders], np.uint8),
-        "amount_minor": np.array([order.amount for order in orders], np.int64),
-        "discount_minor": np.array([order.discount for order in orders], np.int64),
-        "quantity_milli": np.full(len(orders), 1000, np.int64),
-        "num_lines": np.array([order.num_lines for order in orders], np.int32),
-        "num_products": np.array([order.num_products for order in orders], np.int32),
-        "num_categories": np.zeros(len(orders), np.int32),
-        "store_code": nothing_known,
-        "channel_code": nothing_known,
-        "rating_milli": nothing_known,
+        "timestamp_us": np.array([event.time_us for event in events], np.int64),
+        "kind": np.array([event.kind for event in events], np.uint8),
+        "amount_minor": np.array([event.amount for event in events], np.int64),
+        "discount_minor": np.array([event.discount for event in events], np.int64),
+        "quantity_milli": np.full(len(events), 1000, np.int64),
+        "num_lines": np.array([event.num_lines for event in events], np.int32),
+        "num_products": np.ones(len(events), np.int32),
+        "num_categories": np.array([event.num_categories for event in events], np.int32),
+        "store_code": np.array([-1 if event.store is None else event.store for event in events], np.int32),
+        "channel_code": np.array([-1 if event.channel is None else event.channel for event in events], np.int32),
+        "rating_milli": np.array([-1 if event.rating is None else round(event.rating * 1000) for event in events], np.int32),
     }
     for array in arrays.values():
         array.flags.writeable = False
     names = pa.array([f"customer-{number:03d}" for number in range(len(customers))], pa.string())
-    return Partition(customer_ids=names, store_names=[], channel_names=[], **arrays)
+    return Partition(customer_ids=names, store_names=[], channel_names=[], coverage=coverage, **arrays)
 
 
-def indicators(orders: Sequence[Order], as_of_us: int) -> dict[str, float]:
-    """Every indicator of one customer, from a plain list of orders."""
-    seen = [order for order in orders if order.time_us < as_of_us]
-    bought = [order for order in seen if order.kind == EventKind.PURCHASE]
-    returned = [order for order in seen if order.kind == EventKind.RETURN]
+def summary(events: Sequence[Event], as_of_us: int) -> dict[str, float]:
+    """Every column of SUMMARY_COLUMNS for one customer, from a plain list of events."""
+    seen = [event for event in events if event.time_us < as_of_us]
 
-    def within(events: Sequence[Order], days: float) -> list[Order]:
-        return [event for event in events if as_of_us - event.time_us <= days * DAY_US]
+    def of(kind: EventKind, newest_days: float = math.inf, *, after_days: float = -1.0) -> list[Event]:
+        """Events of a kind, not older than some days, and older than some others."""
+        ages = [(as_of_us - event.time_us, event) for event in seen if event.kind == kind]
+        return [event for age_us, event in ages if after_days * DAY_US < age_us <= newest_days * DAY_US]
 
-    def num(days: float) -> int:
-        return len(within(bought, days))
+    bought = of(EventKind.PURCHASE)
+    recent = of(EventKind.PURCHASE, 90)
+    earlier = of(EventKind.PURCHASE, 180, after_days=90)
 
-    def spend(days: float) -> float:
-        return sum(order.amount for order in within(bought, days)) / 100
+    def spend(orders: Sequence[Event]) -> float:
+        return sum(order.amount for order in orders) / 100
 
-    first_of_day: dict[int, Order] = {}
-    for order in bought:
-        first_of_day.setdefault(order.time_us // DAY_US, order)
-    visits = list(first_of_day.values())
-    recent = within(bought, 90)
+    def categories_per_order(orders: Sequence[Event]) -> float:
+        return share(sum(order.num_categories for order in orders) or math.nan, len(orders))
+
+    def since(kind: EventKind, *, first: bool = False) -> float:
+        times = [event.time_us for event in of(kind)]
+        return (as_of_us - (times[0] if first else times[-1])) / DAY_US if times else math.nan
+
+    def gaps(orders: Sequence[Event]) -> list[int]:
+        return [later - day for day, later in pairwise(sorted({order.time_us // DAY_US for order in orders}))]
+
+    def answered(contact: Event) -> bool:
+        return any(contact.time_us < order.time_us <= contact.time_us + 14 * DAY_US for order in bought)
+
+    def changed_outlet(before: Event, after: Event) -> bool | None:
+        """None where neither stores nor channels can be compared."""
+        pairs = [(before.store, after.store), (before.channel, after.channel)]
+        known = [one != other for one, other in pairs if one is not None and other is not None]
+        return any(known) if known else None
+
+    days = {order.time_us // DAY_US for order in recent}
+    weekdays = Counter(day % 7 for day in days)
+    all_gaps, gap_mean = gaps(bought), fmean(gaps(bought)) if gaps(bought) else math.nan
     discount = sum(abs(order.discount) for order in recent) / 100
-    num_products = sum(order.num_products for order in recent)
-    recency = (as_of_us - bought[-1].time_us) / DAY_US if bought else math.nan
-
-    def gaps(events: Sequence[Order]) -> dict[str, float]:
-        times = [event.time_us for event in events]
-        columns = ("num_gaps", "mean", "std", "longest", "latest", "elapsed")
-        return dict(zip(columns, gap_statistics(times, [True] * len(times), 0, len(times), as_of_us), strict=True))
-
+    changes = [change for pair in pairwise(recent) if (change := changed_outlet(*pair)) is not None]
+    outlet = (recent[-1].store, recent[-1].channel) if recent else (None, None)
+    num_at_outlet = sum((order.store, order.channel) == outlet for order in recent)
+    ratings = [event.rating for event in of(EventKind.FEEDBACK, 180) if event.rating is not None]
+    contacts = of(EventKind.CONTACT, 90)
     return {
-        "recency_days": recency,
-        "tenure_days": (as_of_us - bought[0].time_us) / DAY_US if bought else math.nan,
-        **{f"orders_{days}d": num(days) for days in (7, 14, 30, 60, 90, 180, 365)},
-        "orders_trend_30d": ratio(num(30), num(60)),
-        "orders_trend_90d": ratio(num(90), num(180)),
-        **{f"spend_{days}d": spend(days) for days in (30, 90, 365)},
-        "spend_trend_30d": ratio(spend(30), spend(60)),
-        **{f"gap_{name}_days": gaps(visits)[name] for name in ("mean", "std", "longest", "latest")},
-        "gap_longest_90d_days": gaps(within(visits, 90))["longest"],
-        "lateness": ratio(recency, gaps(visits)["mean"]),
-        "basket_mean_90d": ratio(spend(90), num(90)),
-        "basket_trend": ratio(ratio(spend(90), num(90)), ratio(spend(365), num(365))),
-        "discount_share_90d": ratio(discount, spend(90) + discount),
-        "returns_90d": len(within(returned, 90)),
-        "return_rate_365d": ratio(len(within(returned, 365)), num(365)),
-        "active_days_90d": len(within(visits, 90)),
-        "active_weeks_13w": active_weeks([order.time_us for order in bought], as_of_us, 13),
-        "lines_per_order_90d": ratio(sum(order.num_lines for order in recent), num(90)),
-        "products_per_order_90d": ratio(num_products or math.nan, num(90)),
+        "recency_days": since(EventKind.PURCHASE),
+        "tenure_days": since(EventKind.PURCHASE, first=True),
+        **{f"orders_{window}d": len(of(EventKind.PURCHASE, window)) for window in (7, 14, 30, 60, 90, 180, 365)},
+        "orders_change_30d": balance(len(of(EventKind.PURCHASE, 30)), len(of(EventKind.PURCHASE, 60, after_days=30))),
+        **{f"spend_{window}d": spend(of(EventKind.PURCHASE, window)) for window in (30, 90)},
+        "spend_change_30d": balance(spend(of(EventKind.PURCHASE, 30)), spend(of(EventKind.PURCHASE, 60, after_days=30))),
+        "gap_mean_days": gap_mean,
+        "gap_spread_days": pstdev(all_gaps) if len(all_gaps) > 1 else math.nan,
+        "gap_longest_days": max(all_gaps, default=math.nan),
+        "gap_latest_days": all_gaps[-1] if all_gaps else math.nan,
+        "gap_longest_90d_days": max(gaps(recent), default=math.nan),
+        "lateness": share(since(EventKind.PURCHASE), gap_mean),
+        "weekday_regularity": share(max(weekdays.values(), default=0), len(days)),
+        "shopping_days_90d": len(days),
+        "shopping_weeks_13w": active_weeks([order.time_us for order in recent], as_of_us, 13),
+        "basket_90d": share(spend(recent), len(recent)),
+        "basket_change_90d": balance(share(spend(recent), len(recent)), share(spend(earlier), len(earlier))),
+        "discount_share_90d": share(discount, spend(recent) + discount),
+        "categories_per_order_90d": categories_per_order(recent),
+        "categories_change_90d": balance(categories_per_order(recent), categories_per_order(earlier)),
+        "outlet_share_90d": math.nan if outlet == (None, None) else share(num_at_outlet, len(recent)),
+        "outlet_switch_rate_90d": share(sum(changes), len(changes)),
+        "return_rate_180d": share(len(of(EventKind.RETURN, 180)), len(of(EventKind.PURCHASE, 180))),
+        "returns_90d": len(of(EventKind.RETURN, 90)),
+        "lines_per_order_90d": share(sum(order.num_lines for order in recent), len(recent)),
+        "days_since_visit": since(EventKind.VISIT),
+        "days_since_login": since(EventKind.LOGIN),
+        "rating_mean_180d": fmean(ratings) if ratings else math.nan,
+        "rating_change_180d": ratings[-1] - fmean(ratings[:-1]) if len(ratings) > 1 else math.nan,
+        "complaints_90d": len(of(EventKind.COMPLAINT, 90)),
+        "contact_response_90d": share(sum(map(answered, contacts)), len(contacts)),
     }

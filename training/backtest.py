@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from engine.errors import AsOfError, InvalidArgumentError
 from engine.files import move_into_place, sync_folder, write_json_atomic
 from engine.history import History
-from engine.indicators import compute_indicators
+from engine.indicators import compute_summary
 from engine.instants import format_instant
 from engine.labels import churned, eligible
 from training.baselines import collect_outcomes, predict_by_lightgbm, predict_by_recency, predict_constant
@@ -165,5 +165,5 @@ def _ask(
         ids.append(partition.customer_ids.take(pa.array(customers)))
         outcomes.append(churned(partition, customers, as_of_us, horizon_days))
         probabilities.append(churn_probability(model.edges_days, survival, horizon_days))
-        indicators.append(compute_indicators(partition, customers, instants))
+        indicators.append(compute_summary(partition, customers, instants))
     return pa.concat_arrays(ids), np.concatenate(outcomes), np.concatenate(probabilities), np.concatenate(indicators)

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from engine.indicators import INDICATORS, compute_indicators
+from engine.indicators import compute_summary
 from engine.instants import DAY_US
 from engine.partition import Partition
+from kernels import SUMMARY_COLUMNS
 from training.queries import queries_at
 
-_RECENCY = [indicator.name for indicator in INDICATORS].index("recency_days")
+_RECENCY = SUMMARY_COLUMNS.index("recency_days")
 _NUM_SEEDS = 3
 _NUM_INSTANTS = 12
 # Days between instants: closer ones repeat each other, and monthly ones leave a year's data with too few.
@@ -42,7 +43,7 @@ _LIGHTGBM_PARAMETERS = {
 class PastOutcomes:
     """Indicators and outcomes at instants of the past.
 
-    indicators : float32[n, NUM_INDICATORS]
+    indicators : float32[n, len(SUMMARY_COLUMNS)]
     churned    : bool[n]
     """
 
@@ -61,7 +62,7 @@ def collect_outcomes(past: Partition, *, as_of_us: int, horizon_days: int, activ
     instants = [instant for instant in instants if instant > first_us]
     queries = queries_at(past, instants, known_until_us=as_of_us, active_within_days=active_within_days)
     return PastOutcomes(
-        indicators=compute_indicators(past, queries.customer_index, queries.as_of_us),
+        indicators=compute_summary(past, queries.customer_index, queries.as_of_us),
         churned=queries.wait_days >= horizon_days,
     )
 

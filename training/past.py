@@ -65,6 +65,7 @@ def _rows(partition: Partition, rows: NDArray[np.bool_], counts: NDArray[np.int6
         offsets=np.concatenate(([0], np.cumsum(counts[kept]))).astype(np.int64),
         store_names=(),
         channel_names=(),
+        coverage=partition.coverage,
         **{name: getattr(partition, name)[rows] for name in _COLUMNS},
     )
 
@@ -79,5 +80,6 @@ def _join(pasts: list[Partition]) -> Partition:
         offsets=np.cumsum(lengths),
         store_names=(),
         channel_names=(),
+        coverage=pasts[0].coverage,
         **{name: np.concatenate([getattr(past, name) for past in pasts]) for name in _COLUMNS},
     )

@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
-from engine.indicators import INDICATORS, compute_indicators
+from engine.indicators import compute_summary
 from engine.instants import DAY_US
 from engine.partition import Partition
-from kernels import gap_statistics, locate_instants
+from kernels import SUMMARY_COLUMNS, locate_instants
 from training.tokens import circle, signed_log
 
-INDICATOR_NAMES: tuple[str, ...] = tuple(indicator.name for indicator in INDICATORS)
 _OWN_NAMES: tuple[str, ...] = (
     "log_days_since_event",
     "log_days_since_purchase",
@@ -27,8 +26,8 @@ _OWN_NAMES: tuple[str, ...] = (
 )
 SITUATION_NAMES: tuple[str, ...] = (
     *_OWN_NAMES,
-    *INDICATOR_NAMES,
-    *(f"{name}_missing" for name in (*_OWN_NAMES, *INDICATOR_NAMES)),
+    *SUMMARY_COLUMNS,
+    *(f"{name}_missing" for name in (*_OWN_NAMES, *SUMMARY_COLUMNS)),
 )
 NUM_SITUATION_FEATURES = len(SITUATION_NAMES)
 SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUATION_NAMES.index("year_cos"))
@@ -45,20 +44,25 @@ def describe_situation(
     customer_index, as_of_us : int64[num_queries]
     returns                  : float32[num_queries, NUM_SITUATION_FEATURES]; NaN where undefined, flagged in the *_missing columns
     """
-    own = _own_features(partition, activity, customer_index, as_of_us)
-    indicators = signed_log(compute_indicators(partition, customer_index, as_of_us).astype(np.float64))
-    values = np.concatenate([own, indicators], axis=1).astype(np.float32)
+    summary = compute_summary(partition, customer_index, as_of_us).astype(np.float64)
+    own = _own_features(partition, activity, summary, customer_index, as_of_us)
+    values = np.concatenate([own, signed_log(summary)], axis=1).astype(np.float32)
     values[~np.isfinite(values)] = np.nan
     return np.concatenate([values, np.isnan(values).astype(np.float32)], axis=1)
 
 
 def _own_features(
-    partition: Partition, activity: DailyActivity, customer_index: NDArray[np.int64], as_of_us: NDArray[np.int64]
+    partition: Partition,
+    activity: DailyActivity,
+    summary: NDArray[np.float64],
+    customer_index: NDArray[np.int64],
+    as_of_us: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     begin = partition.offsets[customer_index]
     end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
-    gaps = gap_statistics(partition.timestamp_us, partition.is_purchase, begin, end, as_of_us)
-    mean_gap, longest_gap, since_purchase = gaps[:, 1], gaps[:, 3], gaps[:, 5]
+    since_purchase, mean_gap, longest_gap = (
+        summary[:, SUMMARY_COLUMNS.index(name)] for name in ("recency_days", "gap_mean_days", "gap_longest_days")
+    )
     last_event_us = partition.timestamp_us[np.maximum(end - 1, 0)]
     since_event = np.where(end > begin, (as_of_us - last_event_us) / DAY_US, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):

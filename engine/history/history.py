@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ class History:
         self.store = store
         self.manifest = manifest
         self.manifest_hash = manifest_hash
+        self._coverage = manifest.coverage
         self._parts: dict[int, tuple[PartRecord, ...]] = manifest.parts_by_bucket()
         self._kept_open: OrderedDict[int, Partition] = OrderedDict()
         self._lock = threading.Lock()
@@ -109,10 +111,12 @@ class History:
         folder = self.store / HISTORY_FOLDER
         parts = self._parts.get(bucket, ())
         if not parts:
-            return empty_partition()
-        if len(parts) == 1:
-            return read_partition(folder, parts[0])
-        return to_partition(fold([read_events(folder, part) for part in parts]))
+            partition = empty_partition()
+        elif len(parts) == 1:
+            partition = read_partition(folder, parts[0])
+        else:
+            partition = to_partition(fold([read_events(folder, part) for part in parts]))
+        return dataclasses.replace(partition, coverage=self._coverage)
 
     def _holds_too_much(self) -> bool:
         num_folded = sum(

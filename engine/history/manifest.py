@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engine.coverage import Coverage
 from engine.errors import IntegrityError, NoHistoryError
 from engine.files import sha256_bytes, write_bytes_atomic
 from engine.history.totals import BucketTotals
-from engine.schema import KIND_NAMES, SCHEMA_VERSION
+from engine.schema import KIND_NAMES, SCHEMA_VERSION, EventKind
 
 MANIFEST_NAME = "manifest.json"
 _WAY_OUT = "restore it from a backup, or ingest the sources again into a new store"
@@ -133,6 +134,19 @@ class Manifest:
     @property
     def num_bad_rows(self) -> int:
         return sum(source.num_bad_rows for source in self.sources)
+
+    @property
+    def coverage(self) -> Coverage:
+        """What the log of the chain has, and since when."""
+        firsts = {
+            kind: [bucket.first_us_by_kind[name] for bucket in self.totals if name in bucket.first_us_by_kind]
+            for kind, name in zip(EventKind, KIND_NAMES, strict=True)
+        }
+        return Coverage(
+            since_us={kind: min(instants_us) for kind, instants_us in firsts.items() if instants_us},
+            has_amounts="amount" in self.fields,
+            has_discounts="discount" in self.fields,
+        )
 
     def parts_by_bucket(self) -> dict[int, tuple[PartRecord, ...]]:
         """Bucket -> its parts, the oldest first."""

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from engine.history.events import BucketEvents, exact_sum
 from engine.schema import KIND_NAMES, ORDER_KINDS, EventKind
 
+_ORDER_NAMES = tuple(kind.name.lower() for kind in ORDER_KINDS)
+
 Columns = Mapping[str, NDArray[np.generic]]
 
 
@@ -20,21 +22,30 @@ class BucketTotals:
 
     num_by_kind        : name of the kind -> events; only kinds that occur
     amount_minor_total : of purchases and returns, each with the sign that the source gave
-    first_order_us     : of purchases and returns; None where there are none, as in a bucket of visits
+    first_us_by_kind   : name of the kind -> instant of its first event; the same kinds
+    last_order_us      : of purchases and returns; None where there are none, as in a bucket of visits
     """
 
     bucket: int
     num_customers: int
     num_by_kind: Mapping[str, int]
     amount_minor_total: int
-    first_event_us: int
+    first_us_by_kind: Mapping[str, int]
     last_event_us: int
-    first_order_us: int | None
     last_order_us: int | None
 
     @property
     def num_events(self) -> int:
         return sum(self.num_by_kind.values())
+
+    @property
+    def first_event_us(self) -> int:
+        return min(self.first_us_by_kind.values())
+
+    @property
+    def first_order_us(self) -> int | None:
+        """Of purchases and returns; None where there are none."""
+        return min((self.first_us_by_kind[name] for name in _ORDER_NAMES if name in self.first_us_by_kind), default=None)
 
 
 def measure_events(bucket: int, events: BucketEvents) -> BucketTotals:
@@ -65,9 +76,12 @@ def add_arrivals(
         num_customers=totals.num_customers + num_new_customers,
         num_by_kind={name: count for name, count in num_by_kind.items() if count},
         amount_minor_total=amount_minor_total,
-        first_event_us=min(totals.first_event_us, added.first_event_us),
+        first_us_by_kind={
+            name: min(_known(totals.first_us_by_kind.get(name), added.first_us_by_kind.get(name)))
+            for name in KIND_NAMES
+            if num_by_kind[name]
+        },
         last_event_us=max(totals.last_event_us, added.last_event_us),
-        first_order_us=min(_known(totals.first_order_us, added.first_order_us), default=None),
         last_order_us=max(_known(totals.last_order_us, added.last_order_us), default=None),
     )
 
@@ -78,23 +92,22 @@ def _measure(bucket: int, num_customers: int, columns: Columns) -> BucketTotals:
     is_order = np.isin(kind, ORDER_KINDS)
     orders_us = timestamp_us[is_order]
     num_by_kind = np.bincount(kind.astype(np.int64), minlength=max(EventKind) + 1)
+    present = [one for one in EventKind if num_by_kind[one]]
     return BucketTotals(
         bucket=bucket,
         num_customers=num_customers,
-        num_by_kind={kind.name.lower(): int(num_by_kind[kind]) for kind in EventKind if num_by_kind[kind]},
+        num_by_kind={one.name.lower(): int(num_by_kind[one]) for one in present},
         amount_minor_total=exact_sum(columns["amount_minor"][is_order].astype(np.int64, copy=False)),
-        first_event_us=int(timestamp_us.min()),
+        first_us_by_kind={one.name.lower(): int(timestamp_us[kind == one].min()) for one in present},
         last_event_us=int(timestamp_us.max()),
-        first_order_us=int(orders_us.min()) if len(orders_us) else None,
         last_order_us=int(orders_us.max()) if len(orders_us) else None,
     )
 
 
 def _holds_an_end(totals: BucketTotals, gone: BucketTotals) -> bool:
     return (
-        gone.first_event_us == totals.first_event_us
+        any(first_us == totals.first_us_by_kind[name] for name, first_us in gone.first_us_by_kind.items())
         or gone.last_event_us == totals.last_event_us
-        or (gone.first_order_us is not None and gone.first_order_us == totals.first_order_us)
         or (gone.last_order_us is not None and gone.last_order_us == totals.last_order_us)
     )
 

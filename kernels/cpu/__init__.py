@@ -5,6 +5,7 @@ from kernels.cpu.gather_sequences import gather_sequences
 from kernels.cpu.hash_strings import hash_strings
 from kernels.cpu.locate_instants import locate_instants
 from kernels.cpu.next_selected import next_selected
+from kernels.cpu.summarise_events import summarise_events
 from kernels.cpu.window_counts import window_counts
 from kernels.cpu.window_sums import window_sums
 
@@ -14,6 +15,7 @@ __all__ = [
     "hash_strings",
     "locate_instants",
     "next_selected",
+    "summarise_events",
     "window_counts",
     "window_sums",
 ]

@@ -13,12 +13,12 @@ import numba
 from numba import types
 
 _Loop = TypeVar("_Loop", bound=Callable[..., None])
-_Part = TypeVar("_Part", bound=Callable[..., Any])
 
 BOOLS = types.Array(types.boolean, 1, "C", readonly=True)
 INT64S = types.Array(types.int64, 1, "C", readonly=True)
 FLOAT64S = types.Array(types.float64, 1, "C", readonly=True)
 UINT8S = types.Array(types.uint8, 1, "C", readonly=True)
+INT32S = types.Array(types.int32, 1, "C", readonly=True)
 FLOAT32_ROWS = types.Array(types.float32, 2, "C", readonly=True)
 INDEX = types.int64
 
@@ -39,8 +39,3 @@ def compile_loop(*argument_types: tuple[Any, ...]) -> Callable[[_Loop], _Loop]:
         return cast(_Loop, numba.njit(signatures, nogil=True, cache=True)(loop))
 
     return decorate
-
-
-def compile_part(part: _Part) -> _Part:
-    """Decorator: a function that loops call. Without a signature it is compiled with a loop, and never beside a cached one."""
-    return cast(_Part, numba.njit(part))

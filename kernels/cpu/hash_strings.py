@@ -7,7 +7,8 @@ from numba import types
 from numpy.typing import NDArray
 
 from kernels.cpu.chunks import run_chunks
-from kernels.cpu.compilation import INDEX, INT64S, UINT8S, compile_loop, compile_part, output
+from kernels.cpu.compilation import INDEX, INT64S, UINT8S, compile_loop, output
+from kernels.loops.compilation import compile_part
 
 _PRIME_1 = np.uint64(11400714785074694791)
 _PRIME_2 = np.uint64(14029467366897019727)

@@ -19,6 +19,7 @@ from engine.errors import InvalidArgumentError
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.service.current import CurrentSnapshot
+from serving.service.decoding import RefuseUndecodable
 from serving.service.known import KnownCustomers
 from serving.service.servicer import ScoringService
 
@@ -135,6 +136,7 @@ class Server:
                 ("grpc.max_connection_age_grace_ms", int(config.stop_grace_s * 1000)),
             ],
             maximum_concurrent_rpcs=config.max_concurrent_calls,
+            interceptors=[RefuseUndecodable()],
         )
         service = ScoringService(self._current, KnownCustomers(config.store), self._threads)
         pb_grpc.add_ScoringServiceServicer_to_server(service, server)

@@ -154,7 +154,7 @@ def test_a_part_that_is_none_is_refused_when_it_is_read(history: History) -> Non
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"schema_version": 2}', "null", '{"schema_version": 2, "checksum": ""}', "\xff"]
+    "text", ["", "{", "[]", "{}", '{"schema_version": 3}', "null", '{"schema_version": 3, "checksum": ""}', "\xff"]
 )
 def test_a_damaged_manifest_is_refused(history: History, text: str) -> None:
     path = history.store / "history" / "manifest.json"
@@ -170,7 +170,7 @@ def test_a_manifest_that_someone_edited_is_refused(history: History) -> None:
     with pytest.raises(IntegrityError, match="its checksum does not match"):
         History.open(history.store)
     path.write_text(json.dumps(body | {"schema_version": 1}))
-    with pytest.raises(IntegrityError, match="has schema version 1, expected 2: it was written by another version"):
+    with pytest.raises(IntegrityError, match="has schema version 1, expected 3: it was written by another version"):
         History.open(history.store)
 
 

@@ -11,13 +11,13 @@ from engine.errors import InvalidArgumentError
 from engine.instants import DAY_US
 from engine.labels import churned, eligible, next_purchase_us
 from engine.schema import EventKind
-from tests.reference import Order, build_partition
+from tests.reference import Event, build_partition
 
 AS_OF_US = 100 * DAY_US
 
 
-def _bought_on(*days: float) -> list[Order]:
-    return [Order(time_us=round(day * DAY_US)) for day in days]
+def _bought_on(*days: float) -> list[Event]:
+    return [Event(time_us=round(day * DAY_US)) for day in days]
 
 
 def test_a_purchase_at_the_instant_comes_after_it() -> None:
@@ -26,7 +26,7 @@ def test_a_purchase_at_the_instant_comes_after_it() -> None:
 
 
 def test_other_kinds_of_event_are_no_purchases() -> None:
-    orders = [Order(time_us=95 * DAY_US, kind=EventKind.RETURN), Order(time_us=105 * DAY_US, kind=EventKind.VISIT)]
+    orders = [Event(time_us=95 * DAY_US, kind=EventKind.RETURN), Event(time_us=105 * DAY_US, kind=EventKind.VISIT)]
     partition = build_partition([orders])
     assert eligible(partition, AS_OF_US, 30).tolist() == []
     assert churned(partition, np.array([0]), AS_OF_US, 30).tolist() == [True]

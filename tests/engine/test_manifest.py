@@ -17,17 +17,19 @@ PART = PartRecord(
     num_customers=2,
     num_events=5,
 )
+FIRSTS = {"purchase": -4, "return": 0, "visit": -5}
 TOTALS = BucketTotals(
     bucket=3,
     num_customers=2,
     num_by_kind={"purchase": 4, "return": 1, "visit": 2},
     amount_minor_total=-(10**20),
-    first_event_us=-5,
+    first_us_by_kind=FIRSTS,
     last_event_us=9,
-    first_order_us=-4,
     last_order_us=8,
 )
-VISITS = replace(TOTALS, bucket=4, num_by_kind={"visit": 3}, amount_minor_total=0, first_order_us=None, last_order_us=None)
+VISITS = replace(
+    TOTALS, bucket=4, num_by_kind={"visit": 3}, first_us_by_kind={"visit": -5}, amount_minor_total=0, last_order_us=None
+)
 SOURCE = SourceRecord(
     sha256="sha256:def",
     name="größe.csv",

@@ -12,8 +12,8 @@ import pytest
 
 from engine.errors import AsOfError, InvalidArgumentError
 from engine.history import History
-from engine.indicators import NUM_INDICATORS
 from engine.instants import DAY_US
+from kernels import SUMMARY_COLUMNS
 from tests.training.conftest import AS_OF_US, MakeHistory, draw_orders
 from training.backtest import BacktestResult, run_backtest, write_backtest
 from training.baselines import PastOutcomes, predict_by_recency, predict_constant
@@ -89,7 +89,7 @@ def test_a_horizon_past_the_data_is_refused(history: History, bundle: Bundle) ->
 
 
 def test_the_simple_baselines_say_what_the_past_said() -> None:
-    indicators = np.full((100, NUM_INDICATORS), np.nan, np.float32)
+    indicators = np.full((100, len(SUMMARY_COLUMNS)), np.nan, np.float32)
     indicators[:, 0] = np.arange(100)
     outcomes = PastOutcomes(indicators=indicators, churned=np.arange(100) >= 75)
     assert predict_constant(outcomes, indicators[:3]) == pytest.approx([0.25] * 3)
