@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.instants import DAY_US
 from engine.partition import Partition
-from engine.schema import EventKind
+from engine.schema import NO_RATING, EventKind
 
 TOKEN_NAMES: tuple[str, ...] = (
     "log_gap_days",
@@ -33,6 +33,7 @@ TOKEN_NAMES: tuple[str, ...] = (
     "same_channel",
     "log_index",
     "log_tenure_days",
+    "rating",
     *(f"is_{kind.name.lower()}" for kind in EventKind),
 )
 NUM_TOKEN_FEATURES = len(TOKEN_NAMES)
@@ -45,7 +46,7 @@ def event_tokens(partition: Partition, row: NDArray[np.int64], first_row: NDArra
 
     row       : int64[n]  rows of the events in the partition
     first_row : int64[n]  row of the first event of the same customer
-    returns   : float32[n, NUM_TOKEN_FEATURES]; columns of TOKEN_NAMES, never NaN
+    returns   : float32[n, NUM_TOKEN_FEATURES]; columns of TOKEN_NAMES, NaN where not known
     """
     is_first = row == first_row
     previous = np.where(is_first, row, row - 1)
@@ -54,6 +55,7 @@ def event_tokens(partition: Partition, row: NDArray[np.int64], first_row: NDArra
     discount = np.abs(partition.discount_minor[row]).astype(np.float64)
     paid = np.abs(partition.amount_minor[row]).astype(np.float64)
     kind = partition.kind[row]
+    rating_milli = partition.rating_milli[row]
     columns = [
         np.log1p((time_us - partition.timestamp_us[previous]) / DAY_US),
         is_first,
@@ -71,6 +73,7 @@ def event_tokens(partition: Partition, row: NDArray[np.int64], first_row: NDArra
         ~is_first & (partition.channel_code[row] == partition.channel_code[previous]),
         np.log1p(row - first_row),
         np.log1p((time_us - partition.timestamp_us[first_row]) / DAY_US),
+        np.where(rating_milli == NO_RATING, np.nan, rating_milli / 1000.0),
         *(kind == one for one in EventKind),
     ]
     tokens = np.empty((len(row), NUM_TOKEN_FEATURES), np.float32)

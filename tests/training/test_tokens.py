@@ -7,6 +7,8 @@ import pytest
 
 from engine.history import History
 from engine.partition import Partition
+from engine.schema import EventKind
+from tests.reference import Event, build_partition
 from tests.training.conftest import AS_OF_US
 from training.normaliser import fit_normaliser
 from training.past import take_past
@@ -22,16 +24,16 @@ def past(history: History) -> Partition:
 def test_tokens_do_not_know_what_comes_later(past: Partition) -> None:
     tokens = all_event_tokens(past)
     assert tokens.shape == (past.num_events, NUM_TOKEN_FEATURES)
-    assert np.isfinite(tokens).all()
+    assert np.isfinite(tokens[:, np.array(TOKEN_NAMES) != "rating"]).all()
     middle_us = AS_OF_US - 60 * 86_400_000_000
     earlier = take_past([past], before_us=middle_us)
-    assert (all_event_tokens(earlier) == tokens[past.timestamp_us < middle_us]).all()
+    np.testing.assert_array_equal(all_event_tokens(earlier), tokens[past.timestamp_us < middle_us])
 
 
 def test_tokens_of_some_events_are_those_of_all(past: Partition) -> None:
     first_row = np.repeat(past.offsets[:-1], np.diff(past.offsets))
     rows = np.arange(past.num_events)[::7]
-    assert (event_tokens(past, rows, first_row[rows]) == all_event_tokens(past)[rows]).all()
+    np.testing.assert_array_equal(event_tokens(past, rows, first_row[rows]), all_event_tokens(past)[rows])
 
 
 def test_a_first_event_has_nothing_before_it(past: Partition) -> None:
@@ -40,6 +42,12 @@ def test_a_first_event_has_nothing_before_it(past: Partition) -> None:
     assert (column["is_first"] == 1).all()
     for name in ("log_gap_days", "log_amount_change", "same_store", "log_index", "log_tenure_days"):
         assert (column[name] == 0).all()
+
+
+def test_a_rating_is_a_token_where_one_was_given() -> None:
+    events = [Event(time_us=0, kind=EventKind.FEEDBACK, rating=4.5), Event(time_us=1)]
+    ratings = all_event_tokens(build_partition([events]))[:, TOKEN_NAMES.index("rating")]
+    np.testing.assert_array_equal(ratings, [4.5, np.nan])
 
 
 def test_a_situation_does_not_know_what_comes_later(history: History) -> None:
