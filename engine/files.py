@@ -6,11 +6,11 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from engine.errors import StoreBusyError
 
@@ -68,7 +68,7 @@ class BackgroundSync:
         self._threads = ThreadPoolExecutor(self._NUM_THREADS, thread_name_prefix="sync")
         self._pending: list[Future[None]] = []
 
-    def __enter__(self) -> BackgroundSync:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +76,12 @@ class BackgroundSync:
 
     def add(self, *paths: Path) -> None:
         """Files or folders to make durable."""
-        self._pending += [self._threads.submit(sync_folder, path) for path in paths]
+        for path in paths:
+            self.run(sync_folder, path)
+
+    def run(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Anything else that `wait` has to wait for."""
+        self._pending.append(self._threads.submit(function, *arguments))
 
     def wait(self) -> None:
         """Until all are durable.

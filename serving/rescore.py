@@ -7,12 +7,10 @@ by the process that was asked, so that a snapshot is there whole or not at all.
 from __future__ import annotations
 
 import logging
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +19,10 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from engine.errors import ExecutionError, IntegrityError, NoHistoryError
 from engine.executors import Executor, Task
-from engine.files import writer_lock
 from engine.history import History
 from engine.labels import eligible
 from engine.partition import Partition
+from engine.storage import Place, StoreLike, remove_tree, resolve, writer_lock
 from serving.scorer import PartitionScores, resolve_device, score_partition
 from serving.snapshots import (
     DoneBucket,
@@ -59,7 +57,7 @@ class RescoreReport:
     """What a rescoring did."""
 
     snapshot_id: str
-    folder: Path
+    folder: Place
     model_version: str
     model_as_of_us: int  # where it is later than as_of_us, the model has seen what came after: a look back, not a forecast
     as_of_us: int
@@ -74,7 +72,7 @@ class RescoreReport:
 
 
 def rescore(
-    store: str | Path,
+    store: StoreLike,
     *,
     as_of_us: int,
     executor: Executor,
@@ -89,7 +87,7 @@ def rescore(
     raises : NoHistoryError, NoBundleError, AsOfError, DeviceError, IntegrityError, ExecutionError
     """
     started_s = time.perf_counter()
-    store = Path(store)
+    store = resolve(store)
     history = History.open(store)
     history.check_as_of(as_of_us)
     bundle = champion(store) if bundle is None else bundle
@@ -100,7 +98,8 @@ def rescore(
     done: list[DoneBucket] = []
     tasks: list[Task] = []
     if snapshot is None:
-        done = [found for bucket in range(inputs.num_buckets) if (found := find_done(folder, inputs, bucket))]
+        if folder.is_dir():
+            done = [found for bucket in range(inputs.num_buckets) if (found := find_done(folder, inputs, bucket))]
         missing = sorted(set(range(inputs.num_buckets)) - {found.file.bucket for found in done})
         place = {"store": str(store.resolve()), "bundle_folder": str(bundle.folder.resolve())}
         shared = {**place, "inputs": inputs, "activity": history.activity() if missing else None, "device": device}
@@ -114,9 +113,10 @@ def rescore(
             progress(RescoreProgress(num_buckets_done=len(done), num_buckets=inputs.num_buckets, num_customers=num_customers))
 
     scored_s = time.perf_counter()
-    with writer_lock(snapshots_folder(store)):
+    with writer_lock(snapshots_folder(store)) as lock:
         if snapshot is None:
             _refuse_forgotten(history, folder)
+            lock.check()
             commit(store, inputs, done, executor=executor.name)
             snapshot = open_snapshot(store, inputs.snapshot_id)
         set_current(store, inputs.snapshot_id)
@@ -149,14 +149,14 @@ def score_bucket(
     return write_bucket(snapshot_folder(store, inputs.snapshot_id), inputs, bucket, batch, device=scores.device)
 
 
-def _refuse_forgotten(history: History, folder: Path) -> None:
+def _refuse_forgotten(history: History, folder: Place) -> None:
     """Drop what was scored, if a customer was erased meanwhile: nobody else would look for them in it."""
     try:
         num_forgotten = History.open(history.store).manifest.num_forgotten
     except NoHistoryError:
         num_forgotten = -1
     if num_forgotten != history.manifest.num_forgotten:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         raise ExecutionError("a customer was erased from the history meanwhile; run `ebbtide rescore` again")
 
 
@@ -173,7 +173,7 @@ def _describe_inputs(history: History, bundle: Bundle, as_of_us: int) -> Snapsho
     )
 
 
-def _find_committed(store: Path, inputs: SnapshotInputs) -> Snapshot | None:
+def _find_committed(store: Place, inputs: SnapshotInputs) -> Snapshot | None:
     """The snapshot of these inputs, if it is there and whole."""
     if not (snapshot_folder(store, inputs.snapshot_id) / "manifest.json").exists():
         return None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.errors import EbbtideError, IntegrityError, NoBundleError, NoHistoryError, NoSnapshotError
+from engine.storage import Place, StoreLike, resolve
 from engine.upkeep import Problem, inspect_history, problem_of
 from serving.snapshots import current_path, open_current, open_snapshot, snapshot_folder, snapshots_folder
 
@@ -15,7 +15,7 @@ from serving.snapshots import current_path, open_current, open_snapshot, snapsho
 class StoreVerification:
     """What was looked at, and what is broken."""
 
-    store: Path
+    store: Place
     num_parts: int
     num_bytes: int  # of the parts
     num_snapshots: int
@@ -23,15 +23,15 @@ class StoreVerification:
     problems: tuple[Problem, ...]
 
 
-def verify_store(store: str | Path, *, progress: Callable[[int, int], None] | None = None) -> StoreVerification:
+def verify_store(store: StoreLike, *, progress: Callable[[int, int], None] | None = None) -> StoreVerification:
     """Check all that a store holds; a store may lack some of it, as a serving replica does.
 
     progress : called with (buckets of the history looked at, buckets)
     raises   : NoHistoryError where the store holds nothing
     """
-    store = Path(store)
+    store = resolve(store)
     snapshot_ids = sorted(path.parent.name for path in snapshots_folder(store).glob("*/manifest.json"))
-    bundle_folders = sorted(path for path in (store / "models").glob("*/[0-9]*") if path.is_dir())
+    bundle_folders = _bundle_folders(store)
     num_parts = num_bytes = 0
     problems: list[Problem] = []
     try:
@@ -54,7 +54,15 @@ def verify_store(store: str | Path, *, progress: Callable[[int, int], None] | No
     )
 
 
-def _verify_snapshots(store: Path, snapshot_ids: list[str]) -> Iterator[Problem]:
+def _bundle_folders(store: Place) -> list[Place]:
+    if not (store / "models").is_dir():
+        return []
+    from training.registry import version_folders
+
+    return version_folders(store)
+
+
+def _verify_snapshots(store: Place, snapshot_ids: list[str]) -> Iterator[Problem]:
     told: set[str] = set()
     for snapshot_id in snapshot_ids:
         try:
@@ -71,7 +79,7 @@ def _verify_snapshots(store: Path, snapshot_ids: list[str]) -> Iterator[Problem]
             yield problem_of(error, str(current_path(store)))
 
 
-def _verify_bundles(store: Path, folders: list[Path]) -> Iterator[Problem]:
+def _verify_bundles(store: Place, folders: list[Place]) -> Iterator[Problem]:
     if not folders:
         return
     from training.bundle import load

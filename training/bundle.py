@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoBundleError
-from engine.files import sha256_bytes, write_bytes_atomic
+from engine.files import sha256_bytes
+from engine.storage import Place, StoreLike, resolve, write_bytes
 from training.calibration import Calibration
 from training.config import ModelConfig, TrainConfig
 from training.inference import FittedModel
@@ -49,7 +49,7 @@ class Bundle:
 
     name: str
     version: str
-    folder: Path
+    folder: Place
     content_hash: str
     trained: TrainedModel
 
@@ -92,24 +92,24 @@ class BundleDescription:
     active_within_days: int
 
 
-def save(trained: TrainedModel, directory: str | Path) -> str:
+def save(trained: TrainedModel, directory: StoreLike) -> str:
     """Write the two files into a folder, the description last; returns the content hash."""
-    directory = Path(directory)
+    directory = resolve(directory)
     weights = save_tensors(_tensors(trained.model))
     content = _content(trained, weights)
     content_hash = _hash(content)
-    write_bytes_atomic(directory / WEIGHTS_FILE, weights)
-    write_bytes_atomic(directory / DESCRIPTION_FILE, _render(content_hash, content))
+    write_bytes(directory / WEIGHTS_FILE, weights)
+    write_bytes(directory / DESCRIPTION_FILE, _render(content_hash, content))
     return content_hash
 
 
-def load(directory: str | Path) -> Bundle:
+def load(directory: StoreLike) -> Bundle:
     """The bundle in a folder.
 
     raises : NoBundleError where there is none; IntegrityError where a byte is not as written, or where the bundle was made for
              another catalogue of tokens or indicators
     """
-    directory = Path(directory).resolve()
+    directory = resolve(directory).resolve()
     content_hash, content = _read_description(directory)
     weights = _read(directory / WEIGHTS_FILE)
     found, expected = sha256_bytes(weights), content["weights_hash"]
@@ -143,12 +143,12 @@ def load(directory: str | Path) -> Bundle:
     )
 
 
-def describe(directory: str | Path) -> BundleDescription:
+def describe(directory: StoreLike) -> BundleDescription:
     """What a bundle is, from its description alone; the weights are not checked here, `load` does that.
 
     raises : NoBundleError, IntegrityError
     """
-    content_hash, content = _read_description(Path(directory))
+    content_hash, content = _read_description(resolve(directory))
     config = content["config"]
     return BundleDescription(
         content_hash=content_hash,
@@ -195,7 +195,7 @@ def _render(content_hash: str, content: Any) -> bytes:
     return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
 
 
-def _read_description(directory: Path) -> tuple[str, dict[str, Any]]:
+def _read_description(directory: Place) -> tuple[str, dict[str, Any]]:
     """The content hash and the content that it was checked against."""
     path = directory / DESCRIPTION_FILE
     if not path.exists():
@@ -227,7 +227,7 @@ def _parse_config(document: dict[str, Any]) -> TrainConfig:
         raise IntegrityError(f"the bundle's settings are not this version's ({error}); train again") from error
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Place) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError as error:

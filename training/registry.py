@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoBundleError
-from engine.files import sync_folder, write_json_atomic, writer_lock
-from training.bundle import Bundle, describe, load, save
+from engine.storage import Place, RemotePath, StoreLike, remove_tree, resolve, sync, write_json, writer_lock
+from training.bundle import DESCRIPTION_FILE, Bundle, describe, load, save
 from training.trained import TrainedModel
 
 MODELS_FOLDER = "models"
@@ -33,7 +31,7 @@ class BundleInfo:
 
     name: str
     version: str
-    folder: Path
+    folder: Place
     is_champion: bool
     content_hash: str
     as_of_us: int
@@ -41,32 +39,35 @@ class BundleInfo:
     active_within_days: int
 
 
-def register(store: str | Path, trained: TrainedModel, name: str = DEFAULT_NAME) -> Bundle:
+def register(store: StoreLike, trained: TrainedModel, name: str = DEFAULT_NAME) -> Bundle:
     """Save a model as the next version of a name and make it that name's champion.
 
-    The version appears whole, by a rename, or not at all; the alias moves only to a bundle that was read back and is sound.
+    The version appears whole or not at all: by a rename, or in a remote store by its description, which is written last. The
+    alias moves only to a bundle that was read back and is sound.
     raises : InvalidArgumentError for a name that could leave the folder; StoreBusyError while another process registers
     """
     folder = _folder(store, name)
-    with writer_lock(folder):
-        unfinished = folder / _UNFINISHED
-        shutil.rmtree(unfinished, ignore_errors=True)
-        save(trained, unfinished)
+    with writer_lock(folder) as lock:
         version = f"{max((int(found.name) for found in _versions(folder)), default=0) + 1:04d}"
-        unfinished.rename(folder / version)
-        sync_folder(folder)
+        unfinished = folder / version if isinstance(folder, RemotePath) else folder / _UNFINISHED
+        remove_tree(unfinished)
+        save(trained, unfinished)
+        if unfinished.name != version:
+            unfinished.rename(folder / version)
+        sync(folder)
         bundle = load(folder / version)
-        write_json_atomic(folder / ALIASES_FILE, {CHAMPION: version})
+        lock.check()
+        write_json(folder / ALIASES_FILE, {CHAMPION: version})
     return bundle
 
 
-def champion(store: str | Path, name: str | None = None) -> Bundle:
+def champion(store: StoreLike, name: str | None = None) -> Bundle:
     """The serving bundle of a name; without a name that of "default", or of the only name that there is.
 
     raises : NoBundleError, IntegrityError, InvalidArgumentError
     """
     if name is None:
-        name = _only_name(Path(store))
+        name = _only_name(resolve(store))
     folder = _folder(store, name)
     version = _champion_version(folder)
     if version is None:
@@ -76,13 +77,13 @@ def champion(store: str | Path, name: str | None = None) -> Bundle:
     return load(folder / version)
 
 
-def list_bundles(store: str | Path) -> list[BundleInfo]:
+def list_bundles(store: StoreLike) -> list[BundleInfo]:
     """Every bundle of a store, by name and version; empty where there is none.
 
     raises : IntegrityError
     """
     infos = []
-    for folder in _name_folders(Path(store)):
+    for folder in _name_folders(resolve(store)):
         serving = _champion_version(folder)
         for path in _versions(folder):
             description = describe(path)
@@ -101,6 +102,11 @@ def list_bundles(store: str | Path) -> list[BundleInfo]:
     return infos
 
 
+def version_folders(store: StoreLike) -> list[Place]:
+    """The folder of every version of every name."""
+    return [version for folder in _name_folders(resolve(store)) for version in _versions(folder)]
+
+
 def check_name(name: str) -> None:
     """Refuse a bundle name that could leave the models folder; to be asked before an hour of training, not after.
 
@@ -110,19 +116,19 @@ def check_name(name: str) -> None:
         raise InvalidArgumentError("name", f"found {name!r}, expected up to 64 letters, digits, _ and -, the first no sign")
 
 
-def _folder(store: str | Path, name: str) -> Path:
+def _folder(store: StoreLike, name: str) -> Place:
     check_name(name)
-    return Path(store) / MODELS_FOLDER / name
+    return resolve(store) / MODELS_FOLDER / name
 
 
-def _name_folders(store: Path) -> list[Path]:
+def _name_folders(store: Place) -> list[Place]:
     folder = store / MODELS_FOLDER
     if not folder.is_dir():
         return []
     return sorted(found for found in folder.iterdir() if found.is_dir() and _NAME.fullmatch(found.name))
 
 
-def _only_name(store: Path) -> str:
+def _only_name(store: Place) -> str:
     names = [folder.name for folder in _name_folders(store) if _champion_version(folder) is not None]
     if DEFAULT_NAME in names or not names:
         return DEFAULT_NAME
@@ -133,13 +139,16 @@ def _only_name(store: Path) -> str:
     return names[0]
 
 
-def _versions(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted((found for found in folder.iterdir() if _VERSION.fullmatch(found.name)), key=lambda found: int(found.name))
+def _versions(folder: Place) -> list[Place]:
+    """The versions of a name, ascending; a remote one is there from its description on."""
+    if isinstance(folder, RemotePath):
+        found: list[Place] = [path.parent for path in folder.glob(f"*/{DESCRIPTION_FILE}")]
+    else:
+        found = list(folder.iterdir()) if folder.is_dir() else []
+    return sorted((version for version in found if _VERSION.fullmatch(version.name)), key=lambda version: int(version.name))
 
 
-def _champion_version(folder: Path) -> str | None:
+def _champion_version(folder: Place) -> str | None:
     path = folder / ALIASES_FILE
     try:
         version = json.loads(path.read_bytes())[CHAMPION]

@@ -6,7 +6,6 @@ import dataclasses
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,13 +15,14 @@ from engine.errors import AsOfError, InvalidArgumentError, UnknownCustomerError
 from engine.hashing import bucket_of
 from engine.history.folding import fold, to_partition
 from engine.history.manifest import Manifest, PartRecord, read_manifest
-from engine.history.parts import empty_partition, find_part_problems, integrity_error, read_events, read_partition
+from engine.history.parts import empty_partition, find_missing, find_part_problems, integrity_error, read_events, read_partition
 from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
+from engine.storage import Place, StoreLike, is_remote, resolve
 
 HISTORY_FOLDER = "history"
 _NUM_KEPT_OPEN = 64  # partitions; each holds two file descriptors, and 1,024 is a usual limit
-# Of those that were folded from several parts and so lie in memory, which the ones that are views of a file do not.
+# Of those that lie in memory, as the ones that are views of a local file do not: folded from several parts, or fetched.
 _NUM_KEPT_EVENTS = 4_000_000
 
 
@@ -37,7 +37,7 @@ class History:
     manifest_hash : "sha256:…" of the manifest's bytes; names the state
     """
 
-    def __init__(self, store: Path, manifest: Manifest, manifest_hash: str) -> None:
+    def __init__(self, store: Place, manifest: Manifest, manifest_hash: str) -> None:
         self.store = store
         self.manifest = manifest
         self.manifest_hash = manifest_hash
@@ -48,17 +48,16 @@ class History:
         self._activity: DailyActivity | None = None
 
     @classmethod
-    def open(cls, store: str | Path) -> History:
+    def open(cls, store: StoreLike) -> History:
         """The state that the manifest names now.
 
         raises : NoHistoryError; IntegrityError where the manifest is damaged or a part is missing or cut short
         """
-        store = Path(store)
+        store = resolve(store)
         folder = store / HISTORY_FOLDER
         manifest, manifest_hash = read_manifest(folder)
-        for part in manifest.parts:
-            for problem in find_part_problems(folder, part, is_thorough=False):
-                raise integrity_error(problem)
+        for problem in find_missing(folder, manifest.parts):
+            raise integrity_error(problem)
         return cls(store, manifest, manifest_hash)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -119,10 +118,12 @@ class History:
         return dataclasses.replace(partition, coverage=self._coverage)
 
     def _holds_too_much(self) -> bool:
-        num_folded = sum(
-            partition.num_events for bucket, partition in self._kept_open.items() if len(self._parts.get(bucket, ())) > 1
+        num_in_memory = sum(
+            partition.num_events
+            for bucket, partition in self._kept_open.items()
+            if is_remote(self.store) or len(self._parts.get(bucket, ())) > 1
         )
-        return len(self._kept_open) > _NUM_KEPT_OPEN or num_folded > _NUM_KEPT_EVENTS
+        return len(self._kept_open) > _NUM_KEPT_OPEN or num_in_memory > _NUM_KEPT_EVENTS
 
     def activity(self) -> DailyActivity:
         """Orders of the whole chain per day, counted once per object."""
@@ -161,4 +162,4 @@ class History:
     def verify(self) -> list[str]:
         """Hash every byte of every part; a line for each problem, none if all is well."""
         folder = self.store / HISTORY_FOLDER
-        return [problem for part in self.manifest.parts for problem in find_part_problems(folder, part, is_thorough=True)]
+        return [problem for part in self.manifest.parts for problem in find_part_problems(folder, part)]

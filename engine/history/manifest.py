@@ -6,14 +6,14 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from engine.coverage import Coverage
 from engine.errors import IntegrityError, NoHistoryError
-from engine.files import sha256_bytes, write_bytes_atomic
+from engine.files import sha256_bytes
 from engine.history.totals import BucketTotals
 from engine.schema import KIND_NAMES, SCHEMA_VERSION, EventKind
+from engine.storage import Place, write_bytes
 
 MANIFEST_NAME = "manifest.json"
 _WAY_OUT = "restore it from a backup, or ingest the sources again into a new store"
@@ -174,14 +174,14 @@ class Manifest:
         return dataclasses.asdict(self) | {"sources": sources} | {name: getattr(self, name) for name in chain}
 
 
-def write_manifest(folder: Path, manifest: Manifest) -> None:
+def write_manifest(folder: Place, manifest: Manifest) -> None:
     """Commit: from here on a reader sees these parts. The file ends in a checksum of what stands before it."""
     body = manifest.to_json()
     body["checksum"] = _checksum(body)
-    write_bytes_atomic(folder / MANIFEST_NAME, json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
+    write_bytes(folder / MANIFEST_NAME, json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
 
 
-def read_manifest(folder: Path) -> tuple[Manifest, str]:
+def read_manifest(folder: Place) -> tuple[Manifest, str]:
     """The manifest of a history folder and the "sha256:…" of its bytes.
 
     raises : NoHistoryError where there is none; IntegrityError where it is damaged or of another schema version

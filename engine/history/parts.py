@@ -1,8 +1,9 @@
-"""Parts at rest: two uncompressed Arrow IPC files each, named by their content, memory-mapped without a copy."""
+"""Parts at rest: two uncompressed Arrow IPC files each, named by their content; memory-mapped, or fetched, without a copy."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,22 +11,23 @@ import numpy as np
 import pyarrow as pa
 
 from engine.errors import IntegrityError
-from engine.files import BackgroundSync, sha256_files
+from engine.files import sha256_files
 from engine.history.events import CODE_COLUMNS, BucketEvents
 from engine.history.manifest import PartRecord
 from engine.partition import Partition
 from engine.schema import CUSTOMER_SCHEMA, EVENT_SCHEMA
+from engine.storage import Delivery, Place, RemotePath, open_input, sha256_of, size_of, sizes_below
 
 _NAME_DIGITS = 24  # of the hash; 96 bits tell the few parts of a bucket apart
 _NAMES_KEY = b"ebbtide.names"
 
 
-def write_part(history: Path, staging: Path, bucket: int, events: BucketEvents, sync: BackgroundSync) -> PartRecord:
+def write_part(history: Place, staging: Path, bucket: int, events: BucketEvents, delivery: Delivery) -> PartRecord:
     """Write sorted events of a bucket; equal events give equal bytes and so the same files.
 
-    history : the folder of the manifest; the files appear below it by rename
-    staging : a folder on the same file system
-    sync    : to be waited for before a manifest names the part
+    history  : the folder of the manifest; the files appear below it whole
+    staging  : a local folder, on the same file system where the history is local
+    delivery : to be waited for before a manifest names the part
     """
     customers = pa.record_batch([events.customer_ids, pa.array(events.first_event, pa.int64())], schema=CUSTOMER_SCHEMA)
     names = {name: events.names[name].to_pylist() for name in CODE_COLUMNS}
@@ -48,14 +50,13 @@ def write_part(history: Path, staging: Path, bucket: int, events: BucketEvents, 
     folder = (history / record.path).parent
     folder.mkdir(exist_ok=True)
     for temporary, (path, _) in zip((customers_path, events_path), record.files, strict=True):
-        temporary.replace(history / path)
-        sync.add(history / path)
-    sync.add(folder)
+        delivery.put(temporary, history / path)
+    delivery.sync(folder)
     return record
 
 
-def read_partition(history: Path, record: PartRecord) -> Partition:
-    """Memory-map a part; the event columns are views of the file.
+def read_partition(history: Place, record: PartRecord) -> Partition:
+    """Map or fetch a part; the event columns are views of the file, or of its bytes in memory.
 
     raises : IntegrityError where a file is missing or is not such a part
     """
@@ -72,7 +73,7 @@ def read_partition(history: Path, record: PartRecord) -> Partition:
     )
 
 
-def read_events(history: Path, record: PartRecord) -> BucketEvents:
+def read_events(history: Place, record: PartRecord) -> BucketEvents:
     """The same part for merging, with the keys of the orders."""
     customers, events = map_part(history, record)
     names = names_of(events, history / record.files[1][0])
@@ -95,17 +96,25 @@ def empty_partition() -> Partition:
     )
 
 
-def find_part_problems(history: Path, record: PartRecord, *, is_thorough: bool) -> list[str]:
-    """What is wrong with the files of a part, a line each: presence and size, and if thorough every byte."""
-    problems = []
-    for name, expected_bytes in record.files:
-        path = history / name
-        if not path.is_file():
-            problems.append(f"{path} is missing")
-        elif path.stat().st_size != expected_bytes:
-            problems.append(f"{path} has {path.stat().st_size:,} bytes, expected {expected_bytes:,}")
-    if not problems and is_thorough:
-        found = sha256_files(*(history / name for name, _ in record.files))
+def find_missing(history: Place, parts: Iterable[PartRecord]) -> Iterator[str]:
+    """Files of parts that are not there or cut short, a line each; of a remote history all are asked for at once."""
+    known = sizes_below(history) if isinstance(history, RemotePath) else None
+    for part in parts:
+        for name, expected_bytes in part.files:
+            num_bytes = size_of(history / name) if known is None else known.get(name)
+            if problem := _size_problem(history / name, num_bytes, expected_bytes):
+                yield problem
+
+
+def find_part_problems(history: Place, record: PartRecord) -> list[str]:
+    """What is wrong with the files of a part, a line each: presence, size, then every byte."""
+    problems = [
+        problem
+        for name, expected in record.files
+        if (problem := _size_problem(history / name, size_of(history / name), expected))
+    ]
+    if not problems:
+        found = sha256_of(*(history / name for name, _ in record.files))
         if found != record.sha256:
             problems.append(f"{history / record.path}.*.arrow hash to {found}, expected {record.sha256}")
     return problems
@@ -116,12 +125,18 @@ def integrity_error(problem: str) -> IntegrityError:
     return IntegrityError(f"{problem}; restore the file from a backup, or ingest the sources again into a new store")
 
 
+def _size_problem(path: Place, num_bytes: int | None, expected_bytes: int) -> str:
+    if num_bytes is None:
+        return f"{path} is missing"
+    return "" if num_bytes == expected_bytes else f"{path} has {num_bytes:,} bytes, expected {expected_bytes:,}"
+
+
 def _write_batch(path: Path, batch: pa.RecordBatch) -> None:
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
 
 
-def map_part(history: Path, record: PartRecord) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def map_part(history: Place, record: PartRecord) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     """The customers and the events of a part, as they lie in its files.
 
     raises : IntegrityError
@@ -131,7 +146,7 @@ def map_part(history: Path, record: PartRecord) -> tuple[pa.RecordBatch, pa.Reco
     for (name, _), (schema, num_rows) in zip(record.files, wanted, strict=True):
         path = history / name
         try:
-            reader = pa.ipc.open_file(pa.memory_map(str(path)))
+            reader = pa.ipc.open_file(open_input(path))
             if not reader.schema.equals(schema) or reader.num_record_batches != 1:
                 raise integrity_error(f"{path} is no part of a history: found {reader.schema.names}, expected {schema.names}")
             batch = reader.get_batch(0)
@@ -143,7 +158,7 @@ def map_part(history: Path, record: PartRecord) -> tuple[pa.RecordBatch, pa.Reco
     return batches[0], batches[1]
 
 
-def names_of(events: pa.RecordBatch, path: Path) -> dict[str, list[str]]:
+def names_of(events: pa.RecordBatch, path: Place) -> dict[str, list[str]]:
     """Code column -> what its codes stand for.
 
     raises : IntegrityError

@@ -28,6 +28,7 @@ from engine.schema import EventKind
 from engine.sources import Source, check_fields, find_files, open_source
 from engine.sources.instant_text import compile_format
 from engine.sources.lines import AMOUNT_DIGITS, Reason
+from engine.storage import Place, StoreLike, resolve
 
 __all__ = ["FileReport", "FileStatus", "IngestProgress", "IngestReport", "Stage", "choose_num_buckets", "ingest"]
 
@@ -39,7 +40,7 @@ Progress = Callable[[IngestProgress], None]
 
 
 def ingest(
-    store: str | Path,
+    store: StoreLike,
     files: Sequence[str | Path],
     *,
     columns: Mapping[str, str] | None = None,
@@ -56,13 +57,13 @@ def ingest(
     kind             : what the rows are, unless a column `kind` says it; purchases include returns, as their signs or flags tell
     num_buckets      : 1 to 4096, for a new store only; without it, chosen from the number of rows
     raises           : SourceError (a file is refused whole), InvalidArgumentError, StoreBusyError, IntegrityError;
-                       the history is then as it was
+                       the history is then as it was; RemoteError where a remote store does not answer
 
     Lines of one order in several files of one call add up. An order that arrives again in a later call replaces the stored one;
     goods that come back under its id join it as a return. The same file under the same mapping changes nothing, unless rows
     of it were in the future then.
     """
-    store = Path(store)
+    store = resolve(store)
     columns = columns or {}
     report_progress = progress or _tell_nobody
     check_fields(columns)
@@ -76,7 +77,7 @@ def ingest(
     intended = [_intend(source) for source in sources]
 
     history = store / HISTORY_FOLDER
-    with writing(history) as staging:
+    with writing(history) as desk:
         present = _present_manifest(history)
         if present is not None and num_buckets not in (None, present.num_buckets):
             raise InvalidArgumentError(
@@ -91,14 +92,17 @@ def ingest(
         elif num_buckets is None:
             num_buckets = choose_num_buckets(sum(one.source.header.estimated_rows for one in fresh))
 
-        spill = Spill(staging, num_buckets)
-        taken = _read_files(fresh, history, staging, timestamp_format, kind, spill, report_progress)
-        stored = store_orders(history, staging, spill, present, _count_stored(spill, report_progress))
+        spill = Spill(desk.staging, num_buckets)
+        taken = _read_files(fresh, history, desk.staging, timestamp_format, kind, spill, report_progress)
+        stored = store_orders(history, desk.staging, spill, present, _count_stored(spill, report_progress))
         manifest = _next_manifest(present, num_buckets, stored, taken, timestamp_format, kind)
+        desk.check(present)
         for one in taken.values():
             one.quarantine.commit()
         if manifest != present:
+            desk.check(present)
             write_manifest(history, manifest)
+            desk.check(manifest)
             collect_garbage(history, manifest, present)
         return _report(store, intended, statuses, taken, manifest, stored.counts, stored.rounding_units)
 
@@ -141,7 +145,7 @@ def _tell_nobody(_: IngestProgress) -> None:
     pass
 
 
-def _present_manifest(history: Path) -> Manifest | None:
+def _present_manifest(history: Place) -> Manifest | None:
     try:
         return read_manifest(history)[0]
     except NoHistoryError:
@@ -169,7 +173,7 @@ def _statuses(
 
 def _read_files(
     fresh: Sequence[_Intended],
-    history: Path,
+    history: Place,
     staging: Path,
     timestamp_format: str | None,
     kind: EventKind,
@@ -255,7 +259,7 @@ def _next_manifest(
 
 
 def _report(
-    store: Path,
+    store: Place,
     intended: Sequence[_Intended],
     statuses: Sequence[FileStatus],
     taken: Mapping[str, _Taken],

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
-from engine.files import move_into_place, sync_folder, write_bytes_atomic
 from engine.sources.identifiers import mentions, read_identifiers
 from engine.sources.lines import REASONS
+from engine.storage import Place, deliver, sync, write_bytes
 
 QUARANTINE_FOLDER = "quarantine"
 _SHORT_HASH_DIGITS = 8
@@ -27,7 +27,7 @@ class Quarantine:
     The file is CSV: `row` (1 is the first row of data), `reason`, then the mapped columns as the source names them.
     """
 
-    def __init__(self, history: Path, staging: Path, *, source_name: str, sha256: str) -> None:
+    def __init__(self, history: Place, staging: Path, *, source_name: str, sha256: str) -> None:
         stem = source_name.split(".", 1)[0]
         self.path = history / QUARANTINE_FOLDER / f"{stem}-{short_hash(sha256)}.csv"
         self._temporary = staging / self.path.name
@@ -60,7 +60,7 @@ class Quarantine:
             self._sink.close()
 
     @property
-    def path_if_written(self) -> Path | None:
+    def path_if_written(self) -> Place | None:
         """Where the rows are after the commit; None where the source has no bad row."""
         return None if self._writer is None else self.path
 
@@ -70,11 +70,11 @@ class Quarantine:
             self.path.unlink(missing_ok=True)
             return
         self.path.parent.mkdir(exist_ok=True)
-        move_into_place(self._temporary, self.path)
-        sync_folder(self.path.parent)
+        deliver(self._temporary, self.path)
+        sync(self.path.parent)
 
 
-def erase_rows(history: Path, customer_id: str, customer_column: Mapping[str, str]) -> int:
+def erase_rows(history: Place, customer_id: str, customer_column: Mapping[str, str]) -> int:
     """Remove a customer's rows from every quarantine file of a history; returns how many.
 
     customer_column : short hash, as in the files' names -> the column that holds the customer there
@@ -84,8 +84,7 @@ def erase_rows(history: Path, customer_id: str, customer_column: Mapping[str, st
     num_erased = 0
     csv.field_size_limit(_LARGEST_FIELD_BYTES)
     for path in sorted((history / QUARANTINE_FOLDER).glob("*.csv")):
-        with path.open(newline="", encoding="utf-8") as stream:
-            header, *rows = csv.reader(stream)
+        header, *rows = csv.reader(io.StringIO(path.read_bytes().decode(), newline=""))
         column = customer_column.get(path.stem[-_SHORT_HASH_DIGITS:], "")
         place = header.index(column, 2) if column in header[2:] else None
         kept = [row for row in rows if not _is_of(row[2:], None if place is None else row[place], customer_id)]
@@ -94,12 +93,12 @@ def erase_rows(history: Path, customer_id: str, customer_column: Mapping[str, st
         num_erased += len(rows) - len(kept)
         if not kept:
             path.unlink()
-            sync_folder(path.parent)
+            sync(path.parent)
             continue
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerows([header, *kept])
-        write_bytes_atomic(path, text.getvalue().encode())
+        write_bytes(path, text.getvalue().encode())
     return num_erased
 
 

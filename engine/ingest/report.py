@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from engine.history.manifest import Manifest
+from engine.storage import Place
 
 
 class Stage(StrEnum):
@@ -54,7 +55,7 @@ class FileReport:
     mapping: Mapping[str, str]
     num_rows: int
     bad_rows: Mapping[str, int]
-    quarantine: Path | None
+    quarantine: Place | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,7 +67,7 @@ class IngestReport:
     rounding_major  : what rounding each order to the cent added to the total of this ingest, in major units
     """
 
-    store: Path
+    store: Place
     files: tuple[FileReport, ...]
     manifest: Manifest
     num_events_new: int

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.files import BackgroundSync
 from engine.history.events import BucketEvents, concatenate
 from engine.history.folding import fold
 from engine.history.manifest import Manifest, PartRecord
@@ -15,6 +14,7 @@ from engine.history.totals import BucketTotals, add_arrivals, measure_events
 from engine.ingest.arrival import MergeCounts, meet
 from engine.ingest.orders import aggregate_lines
 from engine.ingest.spill import Spill
+from engine.storage import Delivery, Place
 
 # A bucket with more is folded: reading it costs about a tenth more for each.
 MAX_PARTS = 8
@@ -35,24 +35,24 @@ class Stored:
     rounding_units: int
 
 
-def store_orders(history: Path, staging: Path, spill: Spill, present: Manifest | None, on_rows: Callable[[int], None]) -> Stored:
+def store_orders(history: Place, staging: Path, spill: Spill, present: Manifest | None, on_rows: Callable[[int], None]) -> Stored:
     """Write a part for each bucket that something new came for; the buckets' other parts stay as they are.
 
     on_rows : called with the number of lines of each bucket
     """
-    with BackgroundSync() as sync:
-        stored = _store(history, staging, spill, present, on_rows, sync)
-        sync.wait()
+    with Delivery() as delivery:
+        stored = _store(history, staging, spill, present, on_rows, delivery)
+        delivery.wait()
     return stored
 
 
 def _store(
-    history: Path,
+    history: Place,
     staging: Path,
     spill: Spill,
     present: Manifest | None,
     on_rows: Callable[[int], None],
-    sync: BackgroundSync,
+    delivery: Delivery,
 ) -> Stored:
     parts = {} if present is None else present.parts_by_bucket()
     totals = {} if present is None else {bucket.bucket: bucket for bucket in present.totals}
@@ -77,7 +77,7 @@ def _store(
             )
             totals[bucket] = measure_events(bucket, fold(stored)) if grown is None else grown
             kept, folded = _fold_if_many(stored)
-            parts[bucket] = (*parts.get(bucket, ())[:kept], write_part(history, staging, bucket, folded, sync))
+            parts[bucket] = (*parts.get(bucket, ())[:kept], write_part(history, staging, bucket, folded, delivery))
         spill.remove(bucket)
         counts += arrival.counts
         rounding_units += sum(piece.rounding_units for piece in pieces)

@@ -7,7 +7,6 @@ whoever has them open still sees them, and nobody can open them again.
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.errors import InvalidArgumentError, NoHistoryError
-from engine.files import BackgroundSync, sync_folder
 from engine.hashing import bucket_of
 from engine.history import HISTORY_FOLDER
 from engine.history.events import BucketEvents
@@ -26,8 +24,9 @@ from engine.history.manifest import MANIFEST_NAME, Manifest, PartRecord, SourceR
 from engine.history.parts import read_events, write_part
 from engine.history.totals import measure_events
 from engine.ingest.quarantine import QUARANTINE_FOLDER, erase_rows, short_hash
-from engine.ingest.staging import collect_garbage, writing
+from engine.ingest.staging import Desk, collect_garbage, writing
 from engine.sources.identifiers import mentions
+from engine.storage import Delivery, Place, StoreLike, remove_tree, resolve, sync
 
 _ERASED_NAME = "(erased)"
 
@@ -50,17 +49,17 @@ class HistoryErasure:
         return bool(self.num_events or self.num_quarantined_rows or self.num_source_names)
 
 
-def erase_from_history(store: str | Path, customer_id: str) -> HistoryErasure:
+def erase_from_history(store: StoreLike, customer_id: str) -> HistoryErasure:
     """Erase a customer; a killed erasure is done by running it again.
 
     raises : InvalidArgumentError for a blank id, StoreBusyError, IntegrityError
     """
     if not customer_id.strip():
         raise InvalidArgumentError("CUSTOMER_ID", f"found {customer_id!r}, expected the id of a customer")
-    history = Path(store) / HISTORY_FOLDER
+    history = resolve(store) / HISTORY_FOLDER
     if not history.is_dir():
         return HistoryErasure(num_events=0, num_quarantined_rows=0, num_source_names=0)
-    with writing(history) as staging:
+    with writing(history) as desk:
         try:
             present, _ = read_manifest(history)
         except NoHistoryError:
@@ -70,14 +69,14 @@ def erase_from_history(store: str | Path, customer_id: str) -> HistoryErasure:
         num_names = _rename_quarantine(history, customer_id)
         num_events = 0
         if present is not None:
-            num_events, manifest = _without(history, staging, present, customer_id)
+            num_events, manifest = _without(history, desk.staging, present, customer_id)
             sources = tuple(_unnamed(source, customer_id) for source in manifest.sources)
             num_names += sum(new != old for new, old in zip(sources, manifest.sources, strict=True))
-            _commit(history, present, dataclasses.replace(manifest, sources=sources))
+            _commit(desk, present, dataclasses.replace(manifest, sources=sources))
     return HistoryErasure(num_events=num_events, num_quarantined_rows=num_rows, num_source_names=num_names)
 
 
-def _without(history: Path, staging: Path, present: Manifest, customer_id: str) -> tuple[int, Manifest]:
+def _without(history: Place, staging: Path, present: Manifest, customer_id: str) -> tuple[int, Manifest]:
     """(events of the customer, the manifest of the parts that are left)."""
     bucket = int(bucket_of(pa.array([customer_id], pa.string()), present.num_buckets)[0])
     buckets = present.parts_by_bucket()
@@ -89,9 +88,9 @@ def _without(history: Path, staging: Path, present: Manifest, customer_id: str) 
     totals = {one.bucket: one for one in present.totals}
     if is_left.any():
         left = events.take(np.flatnonzero(is_left))
-        with BackgroundSync() as sync:
-            rewritten: tuple[PartRecord, ...] = (write_part(history, staging, bucket, left, sync),)
-            sync.wait()
+        with Delivery() as delivery:
+            rewritten: tuple[PartRecord, ...] = (write_part(history, staging, bucket, left, delivery),)
+            delivery.wait()
         buckets[bucket] = rewritten
         totals[bucket] = measure_events(bucket, left)
     else:
@@ -105,29 +104,32 @@ def _without(history: Path, staging: Path, present: Manifest, customer_id: str) 
     return int((~is_left).sum()), manifest
 
 
-def _commit(history: Path, present: Manifest, manifest: Manifest) -> None:
+def _commit(desk: Desk, present: Manifest, manifest: Manifest) -> None:
+    history = desk.history
+    desk.check(present)
     if not manifest.parts:
         # Nobody is left: the store holds no history, as before its first ingest.
         (history / MANIFEST_NAME).unlink()
-        sync_folder(history)
+        sync(history)
         for folder in history.glob("bucket=*"):
-            shutil.rmtree(folder)
+            remove_tree(folder)
         return
     if manifest != present:
         write_manifest(history, manifest)
+        desk.check(manifest)
     # Also after an erasure that was killed before this, and so has nothing else left to do.
     collect_garbage(history, manifest, None)
     for folder in {path.parent for path in history.glob("bucket=*/*")}:
-        sync_folder(folder)
+        sync(folder)
 
 
-def _remove_orphans(history: Path, customer_id: str) -> None:
+def _remove_orphans(history: Place, customer_id: str) -> None:
     """Without a manifest no part is history, but an erasure may have been killed just then."""
     for path in history.glob("bucket=*/*.customers.arrow"):
         if customer_id.encode() in path.read_bytes():
             path.unlink()
             path.with_name(path.name.replace(".customers.", ".events.")).unlink(missing_ok=True)
-            sync_folder(path.parent)
+            sync(path.parent)
 
 
 def _row_of(events: BucketEvents, customer_id: str) -> int | None:
@@ -143,7 +145,7 @@ def _unnamed(source: SourceRecord, customer_id: str) -> SourceRecord:
     return dataclasses.replace(source, name=_ERASED_NAME) if mentions(source.name, customer_id) else source
 
 
-def _rename_quarantine(history: Path, customer_id: str) -> int:
+def _rename_quarantine(history: Place, customer_id: str) -> int:
     """Take the customer out of the names of quarantine files; what is left is the hash of the source."""
     num_renamed = 0
     for path in sorted((history / QUARANTINE_FOLDER).glob("*.csv")):
@@ -152,5 +154,5 @@ def _rename_quarantine(history: Path, customer_id: str) -> int:
             path.rename(path.with_name(f"erased-{tail}.csv"))
             num_renamed += 1
     if num_renamed:
-        sync_folder(history / QUARANTINE_FOLDER)
+        sync(history / QUARANTINE_FOLDER)
     return num_renamed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
@@ -18,6 +17,7 @@ from engine.history.manifest import MANIFEST_NAME, Manifest, PartRecord, read_ma
 from engine.history.parts import find_part_problems, map_part, names_of, read_events
 from engine.history.totals import measure_events
 from engine.schema import EventKind
+from engine.storage import Place, StoreLike, resolve
 
 _NEW_STORE = "ingest the sources again into a new store"
 _RESTORE = f"restore the file from a backup, or {_NEW_STORE}"
@@ -46,13 +46,13 @@ class HistoryInspection:
     problems: tuple[Problem, ...]
 
 
-def inspect_history(store: str | Path, *, progress: Callable[[int, int], None] | None = None) -> HistoryInspection:
+def inspect_history(store: StoreLike, *, progress: Callable[[int, int], None] | None = None) -> HistoryInspection:
     """Read every byte of every part of the history.
 
     progress : called with (buckets looked at, buckets)
     raises   : NoHistoryError where there is no manifest and no part either
     """
-    folder = Path(store) / HISTORY_FOLDER
+    folder = resolve(store) / HISTORY_FOLDER
     try:
         manifest, _ = read_manifest(folder)
     except NoHistoryError:
@@ -82,8 +82,8 @@ def problem_of(error: EbbtideError, where: str) -> Problem:
     return Problem(where=where, what=what or remedy, remedy=remedy)
 
 
-def _inspect_part(folder: Path, part: PartRecord, num_buckets: int) -> list[Problem]:
-    damage = find_part_problems(folder, part, is_thorough=True)
+def _inspect_part(folder: Place, part: PartRecord, num_buckets: int) -> list[Problem]:
+    damage = find_part_problems(folder, part)
     if damage:
         return [Problem(where=str(folder / part.path), what=what, remedy=_RESTORE) for what in damage]
     try:
@@ -94,7 +94,7 @@ def _inspect_part(folder: Path, part: PartRecord, num_buckets: int) -> list[Prob
     return [Problem(where=str(folder / part.path), what=fault, remedy=remedy) for fault in faults]
 
 
-def _find_faults(folder: Path, part: PartRecord, num_buckets: int) -> Iterator[str]:
+def _find_faults(folder: Place, part: PartRecord, num_buckets: int) -> Iterator[str]:
     """What breaks the rules of a part, a line each."""
     customers, events = map_part(folder, part)
     ids = customers.column("customer_id")
@@ -125,7 +125,7 @@ def _find_faults(folder: Path, part: PartRecord, num_buckets: int) -> Iterator[s
             yield f"{name}: found codes without a name"
 
 
-def _inspect_totals(folder: Path, manifest: Manifest, bucket: int, parts: tuple[PartRecord, ...]) -> list[Problem]:
+def _inspect_totals(folder: Place, manifest: Manifest, bucket: int, parts: tuple[PartRecord, ...]) -> list[Problem]:
     found = measure_events(bucket, fold([read_events(folder, part) for part in parts]))
     expected = next((totals for totals in manifest.totals if totals.bucket == bucket), None)
     if found == expected:

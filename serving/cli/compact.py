@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+from engine.storage import Place
 from serving.cli.options import store_option
 from serving.cli.output import console, json_option, literal, print_json, stage
 
@@ -13,7 +12,7 @@ from serving.cli.output import console, json_option, literal, print_json, stage
 @click.command()
 @store_option
 @json_option
-def compact(store: Path, as_json: bool) -> None:
+def compact(store: Place, as_json: bool) -> None:
     """Fold what nightly files added into one part for each bucket, so that the history is read at full speed.
 
     The events stay what they are. Ingest does this by itself where a bucket has got many parts.

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
+from engine.storage import Place
 from serving.cli.options import store_option
 from serving.cli.output import console, count, json_option, print_json
 
@@ -14,7 +13,7 @@ from serving.cli.output import console, count, json_option, print_json
 @store_option
 @click.argument("customer_id", metavar="CUSTOMER_ID")
 @json_option
-def forget(store: Path, customer_id: str, as_json: bool) -> int:
+def forget(store: Place, customer_id: str, as_json: bool) -> int:
     """Erase a customer from the history, the quarantine and every snapshot.
 
     No list of erased customers is kept: a source file that still has the customer brings them back when it is ingested. Bundles

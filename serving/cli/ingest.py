@@ -11,6 +11,7 @@ from engine.errors import InvalidArgumentError
 from engine.fields import SOURCE_FIELDS
 from engine.instants import format_instant
 from engine.schema import KIND_NAMES, EventKind
+from engine.storage import Place
 from serving.cli.options import store_option
 from serving.cli.output import console, json_option, literal, print_json, stage
 from serving.cli.status import count_kinds, describe_history
@@ -61,7 +62,7 @@ def parse_columns(assignments: tuple[str, ...]) -> dict[str, str]:
 @click.argument("files", nargs=-1, metavar="[FILE ...]", type=click.Path(path_type=Path))
 @json_option
 def ingest(
-    store: Path,
+    store: Place,
     assignments: tuple[str, ...],
     kind: str,
     dataset: str | None,

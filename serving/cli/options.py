@@ -8,10 +8,7 @@ from typing import Any
 import click
 
 from engine.instants import parse_instant
-
-store_option = click.option(
-    "--store", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="The store: one directory."
-)
+from engine.storage import Place, resolve
 
 
 class Instant(click.ParamType[int]):
@@ -22,6 +19,26 @@ class Instant(click.ParamType[int]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         return value if isinstance(value, int) else parse_instant(value, field="--as-of")
 
+
+class StorePlace(click.ParamType[Place]):
+    """A store on the command line: a folder, or the URI of one in an object store."""
+
+    name = "DIR"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        place = resolve(value)
+        if isinstance(place, Path) and place.exists() and not place.is_dir():
+            self.fail(f"Directory {str(place)!r} is a file.", param, ctx)
+        return place
+
+
+store_option = click.option(
+    "--store",
+    type=StorePlace(),
+    required=True,
+    metavar="DIR",
+    help="The store: a directory, or s3://BUCKET/PATH (also gs://, hdfs://).",
+)
 
 as_of_option = click.option(
     "--as-of",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.instants import format_instant
+from engine.storage import Place
 from serving.cli.options import as_of_option, device_option, executor_option, store_option
 from serving.cli.output import console, json_option, literal, print_json, stage
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @device_option
 @executor_option
 @json_option
-def rescore(store: Path, as_of_us: int, name: str | None, device: str, executor: str, as_json: bool) -> None:
+def rescore(store: Place, as_of_us: int, name: str | None, device: str, executor: str, as_json: bool) -> None:
     """Score every eligible customer as of an instant with the champion, into a new snapshot.
 
     The snapshot appears whole or not at all; a job that was killed goes on where it was. Running servers pick it up.
@@ -35,7 +35,7 @@ def rescore(store: Path, as_of_us: int, name: str | None, device: str, executor:
     console().print(f"Next: ebbtide serve --store {literal(store)}")
 
 
-def run_rescore(store: Path, *, as_of_us: int, name: str | None, device: str, executor: str, quiet: bool) -> RescoreReport:
+def run_rescore(store: Place, *, as_of_us: int, name: str | None, device: str, executor: str, quiet: bool) -> RescoreReport:
     """Rescore with a progress bar over the buckets."""
     from engine.executors import make_executor
     from serving.rescore import rescore as run

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from pathlib import Path
 
 import click
 
 from engine.errors import NoHistoryError
+from engine.storage import Place
 from serving.cli.options import store_option
 
 
@@ -17,7 +17,7 @@ from serving.cli.options import store_option
 @click.option(
     "--listen", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT", help="Where; port 0 takes a free one."
 )
-def serve(store: Path, listen: str) -> None:
+def serve(store: Place, listen: str) -> None:
     """Answer over gRPC from the newest snapshot, until SIGTERM or Ctrl-C.
 
     Services: ebbtide.v1.ScoringService, grpc.health.v1.Health and server reflection. A newer snapshot is picked up while

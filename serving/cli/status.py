@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.instants import format_instant, next_midnight
+from engine.storage import Place
 from serving.cli.options import store_option
 from serving.cli.output import console, count, json_option, print_json, table
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @store_option
 @json_option
-def status(store: Path, as_json: bool) -> None:
+def status(store: Place, as_json: bool) -> None:
     """What is in a store: events, customers, span, bundles, snapshots, bad rows."""
     document = describe_store(store)
     if as_json:
@@ -58,7 +58,7 @@ def count_kinds(num_by_kind: Mapping[str, int]) -> str:
     )
 
 
-def describe_store(store: Path) -> dict[str, Any]:
+def describe_store(store: Place) -> dict[str, Any]:
     """Everything that `status` tells, as a document.
 
     raises : NoHistoryError, IntegrityError

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from engine.instants import format_instant
+from engine.storage import Place
 from serving.cli.options import active_option, as_of_option, horizon_option, seed_option, store_option
 from serving.cli.output import Stage, console, json_option, literal, print_json, stage, table
 
@@ -38,7 +39,7 @@ _METRICS = (
 @active_option
 @seed_option
 @json_option
-def train(store: Path, as_of_us: int, name: str, horizon_days: int, active_within_days: int, seed: int, as_json: bool) -> None:
+def train(store: Place, as_of_us: int, name: str, horizon_days: int, active_within_days: int, seed: int, as_json: bool) -> None:
     """Train a model on everything before the as-of, and register it as the champion."""
     from training.config import TrainConfig
 
@@ -71,7 +72,9 @@ def train(store: Path, as_of_us: int, name: str, horizon_days: int, active_withi
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="For the results.")
 @seed_option
 @json_option
-def backtest(store: Path, as_of_us: int, horizon_days: int, active_within_days: int, out: Path, seed: int, as_json: bool) -> None:
+def backtest(
+    store: Place, as_of_us: int, horizon_days: int, active_within_days: int, out: Path, seed: int, as_json: bool
+) -> None:
     """Train on what was known before the as-of, score at the as-of, and compare with what then happened.
 
     Beside ebbtide, the same is done with LightGBM on window features, with recency alone and with a constant. Writes
@@ -98,7 +101,7 @@ def backtest(store: Path, as_of_us: int, horizon_days: int, active_within_days: 
     console().print(f"Written: {out / 'predictions.parquet'} and {out / 'metrics.json'}")
 
 
-def run_train(store: Path, *, as_of_us: int, config: TrainConfig, name: str, quiet: bool) -> Bundle:
+def run_train(store: Place, *, as_of_us: int, config: TrainConfig, name: str, quiet: bool) -> Bundle:
     """Train with a progress bar over the epochs, and register."""
     from engine.history import History
     from training.registry import check_name, register

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 
 import click
 
+from engine.storage import Place
 from serving.cli.options import store_option
 from serving.cli.output import console, count, json_option, print_json, stage
 
@@ -14,7 +14,7 @@ from serving.cli.output import console, count, json_option, print_json, stage
 @click.command()
 @store_option
 @json_option
-def verify(store: Path, as_json: bool) -> int:
+def verify(store: Place, as_json: bool) -> int:
     """Check every part of the history, every snapshot and every bundle against its hash, and the events' order.
 
     Tells what is broken and how to mend it. The exit status is 0 where all is well, else 1.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
-from engine.errors import EbbtideError, IntegrityError, InvalidArgumentError, NoSnapshotError
+from engine.errors import EbbtideError, IntegrityError, InvalidArgumentError, NoSnapshotError, RemoteError
+from engine.storage import StoreLike, resolve, signature_of
 from serving.snapshots import Snapshot, current_path, no_snapshot_error, open_current
 
 _logger = logging.getLogger(__name__)
@@ -24,12 +25,13 @@ class CurrentSnapshot:
     instant and may be called meanwhile.
     """
 
-    def __init__(self, store: str | Path) -> None:
-        self._store = Path(store)
+    def __init__(self, store: StoreLike) -> None:
+        self._store = resolve(store)
         self._snapshot: Snapshot | None = None
         self._previous: Snapshot | None = None
         self._problem: EbbtideError = no_snapshot_error(store)
-        self._signature: tuple[int, int, int] | None = None
+        self._signature: tuple[Any, ...] | None = None
+        self._is_silent = False
         self._retry_after_s = _FIRST_RETRY_S
         self._retry_at_s: float | None = None  # monotonic clock; None: only when the pointer changes
 
@@ -60,7 +62,12 @@ class CurrentSnapshot:
 
     def refresh(self) -> bool:
         """Take up the store's current snapshot, if it is another one than before; whether that happened."""
-        signature = self._read_signature()
+        try:
+            signature = signature_of(current_path(self._store))
+        except RemoteError as error:
+            self._tell_silence(error)
+            return False
+        self._is_silent = False
         is_due = self._retry_at_s is not None and time.monotonic() >= self._retry_at_s
         if signature is None or (signature == self._signature and not is_due):
             return False
@@ -92,9 +99,8 @@ class CurrentSnapshot:
         self._problem = error if isinstance(error, NoSnapshotError | IntegrityError) else IntegrityError(str(error))
         _logger.error("refused the snapshot, serving none: %s", error)
 
-    def _read_signature(self) -> tuple[int, int, int] | None:
-        try:
-            stat = current_path(self._store).stat()
-        except FileNotFoundError:
-            return None
-        return stat.st_ino, stat.st_mtime_ns, stat.st_size
+    def _tell_silence(self, error: RemoteError) -> None:
+        """Once, not at every look: a snapshot that is served lies in memory, and goes on being served."""
+        if not self._is_silent:
+            _logger.error("looking for a newer snapshot failed, and is tried again: %s", error)
+        self._is_silent = True

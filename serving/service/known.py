@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from pathlib import Path
+import time
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +13,18 @@ from numpy.typing import NDArray
 
 from engine.errors import NoHistoryError, UnknownCustomerError
 from engine.hashing import bucket_of
-from engine.history import History
+from engine.history import HISTORY_FOLDER, History
+from engine.history.manifest import MANIFEST_NAME
 from engine.instants import DAY_US
 from engine.partition import Partition
+from engine.storage import StoreLike, is_remote, resolve, signature_of
 from serving.answers import IneligibleReason
 from serving.snapshots import SnapshotInputs
 from serving.snapshots.search import find_strings
 
 _logger = logging.getLogger(__name__)
+
+_REMOTE_INTERVAL_S = 1.0
 
 
 class KnownCustomers:
@@ -28,11 +33,12 @@ class KnownCustomers:
     A store may hold snapshots and no history (a serving replica): then nobody is known beyond the snapshot.
     """
 
-    def __init__(self, store: str | Path) -> None:
-        self._store = Path(store)
+    def __init__(self, store: StoreLike) -> None:
+        self._store = resolve(store)
         self._lock = threading.Lock()
         self._history: History | None = None
-        self._signature: tuple[int, int, int] | None = None
+        self._signature: tuple[Any, ...] | None = None
+        self._looked_at_s: float | None = None  # monotonic clock
 
     def why_unscored(self, customer_id: str, inputs: SnapshotInputs) -> IneligibleReason:
         """Why a customer without a row in a snapshot has none.
@@ -64,7 +70,12 @@ class KnownCustomers:
     def _current(self) -> History | None:
         """The history as it is now: opened again when its manifest was replaced."""
         with self._lock:
-            signature = self._read_signature()
+            # A local look is a `stat`; a remote one is a request, which not every unknown customer is worth.
+            now_s = time.monotonic()
+            if is_remote(self._store) and self._looked_at_s is not None and now_s - self._looked_at_s < _REMOTE_INTERVAL_S:
+                return self._history
+            signature = signature_of(self._store / HISTORY_FOLDER / MANIFEST_NAME)
+            self._looked_at_s = now_s
             if signature != self._signature or self._history is None:
                 self._history = self._open()
                 self._signature = signature
@@ -76,13 +87,6 @@ class KnownCustomers:
         except NoHistoryError:
             _logger.warning("%s holds no history: customers without a score are answered as unknown", self._store)
             return None
-
-    def _read_signature(self) -> tuple[int, int, int] | None:
-        try:
-            stat = (self._store / "history" / "manifest.json").stat()
-        except FileNotFoundError:
-            return None
-        return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
 def _reason(partition: Partition, customer: int, inputs: SnapshotInputs) -> IneligibleReason:

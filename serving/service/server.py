@@ -9,13 +9,13 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from engine.errors import InvalidArgumentError
+from engine.storage import Place
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.service.current import CurrentSnapshot
@@ -32,14 +32,14 @@ _logger = logging.getLogger(__name__)
 class ServerConfig:
     """Where and how to serve."""
 
-    store: Path
-    """The folder with the history and the snapshots."""
+    store: Place
+    """Where the history and the snapshots are."""
 
     listen: str = "127.0.0.1:50051"
     """host:port; port 0 takes a free one. There is no authentication yet: another host than loopback is everybody's."""
 
     poll_interval_s: float = 1.0
-    """How often to look for a newer snapshot: one `stat` each time."""
+    """How often to look for a newer snapshot: one `stat` each time, or one request to a remote store."""
 
     stop_grace_s: float = 10.0
     """How long running calls may go on after a stop was asked for."""

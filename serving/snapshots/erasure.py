@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from engine.errors import IntegrityError
-from engine.files import sha256_file, sync_folder, write_json_atomic, writer_lock
 from engine.hashing import bucket_of
+from engine.storage import Place, StoreLike, remove_tree, sha256_of, sync, write_json, writer_lock
 from serving.snapshots.folder import (
     current_path,
     manifest_path,
@@ -43,37 +41,39 @@ class SnapshotErasure:
     dropped: tuple[str, ...]
 
 
-def erase_from_snapshots(store: str | Path, customer_id: str) -> SnapshotErasure:
+def erase_from_snapshots(store: StoreLike, customer_id: str) -> SnapshotErasure:
     """Erase a customer from every snapshot of a store; a killed erasure is done by running it again.
 
     raises : StoreBusyError while a rescoring commits
     """
     if not snapshots_folder(store).is_dir():
         return SnapshotErasure(rewritten=(), dropped=())
-    with writer_lock(snapshots_folder(store)):
+    with writer_lock(snapshots_folder(store)) as lock:
         rewritten, dropped = [], []
         current_id = _current_id(store)
         for folder in sorted(path for path in snapshots_folder(store).iterdir() if path.is_dir()):
+            lock.check()
             for temporary in folder.glob(".*.tmp"):
                 temporary.unlink()
             try:
                 is_changed = _erase(store, folder.name, customer_id, is_current=folder.name == current_id)
             except IntegrityError:
-                shutil.rmtree(folder)
+                remove_tree(folder)
                 dropped.append(folder.name)
             else:
                 rewritten += [folder.name] if is_changed else []
+        lock.check()
         if current_id in dropped:
             current_path(store).unlink()
         elif current_id is not None:
             # Written though it may be the same: a server then lets go of the snapshot before the current one, too.
-            manifest_sha256 = sha256_file(manifest_path(snapshot_folder(store, current_id)))
-            write_json_atomic(current_path(store), {"snapshot_id": current_id, "manifest_sha256": manifest_sha256})
-        sync_folder(snapshots_folder(store))
+            manifest_sha256 = sha256_of(manifest_path(snapshot_folder(store, current_id)))
+            write_json(current_path(store), {"snapshot_id": current_id, "manifest_sha256": manifest_sha256})
+        sync(snapshots_folder(store))
     return SnapshotErasure(rewritten=tuple(rewritten), dropped=tuple(dropped))
 
 
-def _erase(store: str | Path, snapshot_id: str, customer_id: str, *, is_current: bool) -> bool:
+def _erase(store: StoreLike, snapshot_id: str, customer_id: str, *, is_current: bool) -> bool:
     """Whether the snapshot held the customer; the caller writes the pointer.
 
     raises : IntegrityError
@@ -90,23 +90,23 @@ def _erase(store: str | Path, snapshot_id: str, customer_id: str, *, is_current:
         manifest = dataclasses.replace(manifest, files=files, num_customers=sum(one.num_customers for one in files))
         if is_current:
             # Without a hash both manifests will do, the one that is there and the one that comes.
-            write_json_atomic(current_path(store), {"snapshot_id": snapshot_id})
-        write_json_atomic(manifest_path(folder), manifest.to_json())
+            write_json(current_path(store), {"snapshot_id": snapshot_id})
+        write_json(manifest_path(folder), manifest.to_json())
     _sweep(folder, manifest)
     return row >= 0
 
 
-def _sweep(folder: Path, manifest: SnapshotManifest) -> None:
+def _sweep(folder: Place, manifest: SnapshotManifest) -> None:
     """Remove the bucket files that the manifest does not name, and the markers that speak of them."""
     named = {file.path for file in manifest.files}
     for path in folder.glob("bucket=*.arrow"):
         if path.name not in named:
             path.unlink()
             path.with_suffix(".done.json").unlink(missing_ok=True)
-    sync_folder(folder)
+    sync(folder)
 
 
-def _current_id(store: str | Path) -> str | None:
+def _current_id(store: StoreLike) -> str | None:
     """The id in the pointer; None where there is none, or none that can be a folder."""
     try:
         snapshot_id = json.loads(current_path(store).read_bytes())["snapshot_id"]

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.errors import IntegrityError, NoSnapshotError
-from engine.files import sha256_bytes, write_bytes_atomic, write_json_atomic
+from engine.files import sha256_bytes
+from engine.storage import Place, StoreLike, is_remote, open_input, resolve, write_bytes, write_json
 from serving.snapshots.manifest import MEND, BucketFile, SnapshotInputs, SnapshotManifest, read_manifest
 from serving.snapshots.schema import snapshot_schema
 from serving.snapshots.snapshot import Snapshot
+
+_NUM_FETCHES = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,20 +48,20 @@ class SnapshotInfo:
     problem: str  # why it cannot be read; else empty
 
 
-def snapshots_folder(store: str | Path) -> Path:
-    return Path(store) / "snapshots"
+def snapshots_folder(store: StoreLike) -> Place:
+    return resolve(store) / "snapshots"
 
 
-def current_path(store: str | Path) -> Path:
+def current_path(store: StoreLike) -> Place:
     """The file that names the current snapshot."""
     return snapshots_folder(store) / "current.json"
 
 
-def snapshot_folder(store: str | Path, snapshot_id: str) -> Path:
+def snapshot_folder(store: StoreLike, snapshot_id: str) -> Place:
     return snapshots_folder(store) / snapshot_id
 
 
-def write_bucket(folder: Path, inputs: SnapshotInputs, bucket: int, batch: pa.RecordBatch, *, device: str) -> DoneBucket:
+def write_bucket(folder: Place, inputs: SnapshotInputs, bucket: int, batch: pa.RecordBatch, *, device: str) -> DoneBucket:
     """Write a bucket's file, then its marker; a kill at any moment leaves both or something that is redone.
 
     batch  : columns of `snapshot_schema`, ascending by customer_id
@@ -72,25 +75,25 @@ def write_bucket(folder: Path, inputs: SnapshotInputs, bucket: int, batch: pa.Re
         raise ValueError(f"bucket {bucket}: customer ids are not strictly ascending")
     data = _encode(batch)
     path = _bucket_path(folder, bucket)
-    write_bytes_atomic(path, data)
+    write_bytes(path, data)
     file = BucketFile(
         bucket=bucket, path=path.name, sha256=sha256_bytes(memoryview(data)), num_bytes=len(data), num_customers=batch.num_rows
     )
     done = DoneBucket(inputs_digest=inputs.digest, device=device, file=file)
-    write_json_atomic(_marker_path(folder, bucket), asdict(done))
+    write_json(_marker_path(folder, bucket), asdict(done))
     return done
 
 
-def write_bucket_anew(folder: Path, bucket: int, batch: pa.RecordBatch) -> BucketFile:
+def write_bucket_anew(folder: Place, bucket: int, batch: pa.RecordBatch) -> BucketFile:
     """Write a bucket's file beside the one that a manifest names, under a name of its own."""
     data = _encode(batch)
     sha256 = sha256_bytes(memoryview(data))
     name = f"bucket={bucket:04d}-{sha256.removeprefix('sha256:')[:8]}.arrow"
-    write_bytes_atomic(folder / name, data)
+    write_bytes(folder / name, data)
     return BucketFile(bucket=bucket, path=name, sha256=sha256, num_bytes=len(data), num_customers=batch.num_rows)
 
 
-def find_done(folder: Path, inputs: SnapshotInputs, bucket: int) -> DoneBucket | None:
+def find_done(folder: Place, inputs: SnapshotInputs, bucket: int) -> DoneBucket | None:
     """The finished file of a bucket, if its marker is of these inputs and its bytes are those that were written."""
     try:
         values = json.loads(_marker_path(folder, bucket).read_bytes())
@@ -102,7 +105,7 @@ def find_done(folder: Path, inputs: SnapshotInputs, bucket: int) -> DoneBucket |
     return done if is_of_these_inputs and done.file.sha256 == sha256_bytes(data) else None
 
 
-def commit(store: str | Path, inputs: SnapshotInputs, done: Sequence[DoneBucket], *, executor: str) -> SnapshotManifest:
+def commit(store: StoreLike, inputs: SnapshotInputs, done: Sequence[DoneBucket], *, executor: str) -> SnapshotManifest:
     """Write the manifest and make the snapshot the current one.
 
     done   : one per bucket
@@ -119,12 +122,12 @@ def commit(store: str | Path, inputs: SnapshotInputs, done: Sequence[DoneBucket]
         executor=executor,
         files=tuple(entry.file for entry in ordered),
     )
-    write_json_atomic(manifest_path(snapshot_folder(store, manifest.snapshot_id)), manifest.to_json())
+    write_json(manifest_path(snapshot_folder(store, manifest.snapshot_id)), manifest.to_json())
     set_current(store, manifest.snapshot_id)
     return manifest
 
 
-def set_current(store: str | Path, snapshot_id: str) -> None:
+def set_current(store: StoreLike, snapshot_id: str) -> None:
     """Point at a committed snapshot; a running server takes it up within seconds."""
     pointer = {
         "snapshot_id": snapshot_id,
@@ -132,10 +135,10 @@ def set_current(store: str | Path, snapshot_id: str) -> None:
     }
     # The same pointer is not written again, so that a rerun that has nothing to do makes no server reload.
     if _read_pointer(store) != pointer:
-        write_json_atomic(current_path(store), pointer)
+        write_json(current_path(store), pointer)
 
 
-def open_current(store: str | Path) -> Snapshot:
+def open_current(store: StoreLike) -> Snapshot:
     """The current snapshot, every byte of it checked.
 
     raises : NoSnapshotError, IntegrityError naming the file
@@ -149,12 +152,12 @@ def open_current(store: str | Path) -> Snapshot:
     return open_snapshot(store, snapshot_id, manifest_sha256=pointer.get("manifest_sha256"))
 
 
-def no_snapshot_error(store: str | Path) -> NoSnapshotError:
+def no_snapshot_error(store: StoreLike) -> NoSnapshotError:
     """What a store without a snapshot answers."""
     return NoSnapshotError(f"{store} holds no snapshot; run: ebbtide rescore --store {store} --as-of DATE")
 
 
-def open_snapshot(store: str | Path, snapshot_id: str, *, manifest_sha256: str | None = None) -> Snapshot:
+def open_snapshot(store: StoreLike, snapshot_id: str, *, manifest_sha256: str | None = None) -> Snapshot:
     """A committed snapshot by its id; each file's size, hash and schema are checked before a value of it is used.
 
     raises : IntegrityError naming the file
@@ -162,10 +165,14 @@ def open_snapshot(store: str | Path, snapshot_id: str, *, manifest_sha256: str |
     folder = snapshot_folder(store, snapshot_id)
     manifest = read_manifest(manifest_path(folder), expected_sha256=manifest_sha256)
     schema = snapshot_schema(len(manifest.inputs.edges_days))
-    return Snapshot(manifest, [_open_bucket(folder, file, schema) for file in manifest.files])
+    if not is_remote(folder):
+        return Snapshot(manifest, [_open_bucket(folder, file, schema) for file in manifest.files])
+    # The whole snapshot into memory, several files at once: an endpoint is far away, and answers many.
+    with ThreadPoolExecutor(_NUM_FETCHES) as threads:
+        return Snapshot(manifest, list(threads.map(lambda file: _open_bucket(folder, file, schema), manifest.files)))
 
 
-def list_snapshots(store: str | Path) -> list[SnapshotInfo]:
+def list_snapshots(store: StoreLike) -> list[SnapshotInfo]:
     """Every committed snapshot by as-of and id; only manifests are read, not the files."""
     pointer = _read_pointer(store) or {}
     infos = []
@@ -182,20 +189,20 @@ def list_snapshots(store: str | Path) -> list[SnapshotInfo]:
     return sorted(infos, key=lambda info: info.snapshot_id)
 
 
-def manifest_path(folder: Path) -> Path:
+def manifest_path(folder: Place) -> Place:
     """The file that commits the snapshot of a folder."""
     return folder / "manifest.json"
 
 
-def _bucket_path(folder: Path, bucket: int) -> Path:
+def _bucket_path(folder: Place, bucket: int) -> Place:
     return folder / f"bucket={bucket:04d}.arrow"
 
 
-def _marker_path(folder: Path, bucket: int) -> Path:
+def _marker_path(folder: Place, bucket: int) -> Place:
     return folder / f"bucket={bucket:04d}.done.json"
 
 
-def _read_pointer(store: str | Path) -> dict[str, Any] | None:
+def _read_pointer(store: StoreLike) -> dict[str, Any] | None:
     path = current_path(store)
     try:
         pointer = json.loads(path.read_bytes())
@@ -215,10 +222,10 @@ def _encode(batch: pa.RecordBatch) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _open_bucket(folder: Path, file: BucketFile, schema: pa.Schema) -> pa.RecordBatch:
+def _open_bucket(folder: Place, file: BucketFile, schema: pa.Schema) -> pa.RecordBatch:
     path = folder / file.path
     try:
-        source = pa.memory_map(str(path))
+        source = open_input(path)
     except FileNotFoundError:
         raise IntegrityError(f"{path} is absent; {MEND}") from None
     data = source.read_buffer()

@@ -12,6 +12,7 @@ from typing import Any
 from engine.errors import IntegrityError
 from engine.files import sha256_bytes
 from engine.instants import DAY_US, format_instant
+from engine.storage import Place
 from serving.snapshots.schema import SCHEMA_VERSION
 
 # What mends every damage to a snapshot; ends the messages.
@@ -76,7 +77,7 @@ class SnapshotManifest:
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
 
 
-def read_manifest(path: Path, *, expected_sha256: str | None = None) -> SnapshotManifest:
+def read_manifest(path: Place, *, expected_sha256: str | None = None) -> SnapshotManifest:
     """Read and check a manifest file.
 
     raises : IntegrityError naming the file, if it is absent, is not what it was, or does not hold together

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from engine.errors import NoHistoryError
-from engine.files import BackgroundSync
 from engine.history import History
 from engine.history.events import BucketEvents
 from engine.history.manifest import write_manifest
 from engine.history.parts import read_events, write_part
 from engine.ingest import ingest
+from engine.storage import Delivery
 from engine.upkeep import inspect_history
 from tests.engine.conftest import WriteSource
 
@@ -130,6 +130,6 @@ def _rewrite(store: Path, tmp_path: Path, fault: Callable[[BucketEvents], None])
     events = read_events(store / "history", manifest.parts[0])
     events = dataclasses.replace(events, columns={name: np.array(values) for name, values in events.columns.items()})
     fault(events)
-    with BackgroundSync() as sync:
+    with Delivery() as sync:
         part = write_part(store / "history", tmp_path, 0, events, sync)
     write_manifest(store / "history", dataclasses.replace(manifest, parts=(part,)))
