@@ -159,7 +159,7 @@ def _break_off_at(patch: pytest.MonkeyPatch, moment: int, store: Path) -> bool:
 
     patch.setattr(Path, "replace", breaking(Path.replace))
     patch.setattr(Path, "unlink", breaking(Path.unlink))
-    patch.setattr("engine.upkeep.erasure.shutil.rmtree", breaking(__import__("shutil").rmtree))
+    patch.setattr("engine.storage.operations.shutil.rmtree", breaking(__import__("shutil").rmtree))
     try:
         erase_from_history(store, WHO)
     except BrokenOffError:
