@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from engine.executors import Executor, InlineExecutor
+from engine.storage import Place, lease, resolve
+from tests.object_store import BUCKET, ObjectStore, running_object_store
 
 # A first example may compile a kernel, and a busy machine may be slow: time is for benchmarks.
 settings.register_profile("ebbtide", deadline=None)
@@ -38,3 +42,37 @@ def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
 
     with RayExecutor() as on_ray:
         yield on_ray
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    """One S3 server for the whole session; each test takes a prefix of its own."""
+    with running_object_store() as store:
+        yield store
+
+
+@pytest.fixture
+def s3_environment(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ObjectStore:
+    """The server as the environment names it, a scratch folder of the test's own, and pauses as short as a loopback needs."""
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    for name, value in object_store.environment.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
+    monkeypatch.setattr(lease, "DEFAULT_TIMES", lease.LeaseTimes(settle_s=0.3, num_attempts=20))
+    return object_store
+
+
+@pytest.fixture
+def remote_store(s3_environment: ObjectStore) -> Place:
+    """An empty store in the object store."""
+    return resolve(f"s3://{BUCKET}/{uuid.uuid4().hex}/store")
+
+
+@pytest.fixture(params=["local", "s3"])
+def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """The same test over every kind of store."""
+    if request.param == "local":
+        return tmp_path / "any-store"
+    store: Place = request.getfixturevalue("remote_store")
+    return store
