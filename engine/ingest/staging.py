@@ -10,8 +10,7 @@ from pathlib import Path
 
 from engine.errors import NoHistoryError, StoreBusyError
 from engine.history.manifest import MANIFEST_NAME, Manifest, read_manifest
-from engine.storage import Place, RemotePath, WriterLock, writer_lock
-from engine.storage.operations import local_path
+from engine.storage import Place, RemotePath, WriterLock, local_path, writer_lock
 
 _STAGING_FOLDER = "staging"
 

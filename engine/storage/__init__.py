@@ -11,6 +11,7 @@ from engine.storage.locks import WriterLock, writer_lock
 from engine.storage.operations import (
     deliver,
     is_remote,
+    local_path,
     open_input,
     remove_tree,
     sha256_of,
@@ -32,6 +33,7 @@ __all__ = [
     "WriterLock",
     "deliver",
     "is_remote",
+    "local_path",
     "open_input",
     "remove_tree",
     "resolve",

@@ -40,7 +40,7 @@ class CurrentSnapshot:
         return self._snapshot is not None
 
     def get(self) -> Snapshot:
-        """raises : NoSnapshotError, or the IntegrityError of the only snapshot that there is"""
+        """raises : NoSnapshotError, or what is wrong with the only snapshot that there is: IntegrityError, RemoteError"""
         if self._snapshot is None:
             # A new one each time: a raised exception carries the trace of the call that it ended.
             raise type(self._problem)(str(self._problem))
@@ -96,7 +96,7 @@ class CurrentSnapshot:
         if self._snapshot is not None:
             _logger.error("refused the new snapshot, still serving %s: %s", self._snapshot.snapshot_id, error)
             return
-        self._problem = error if isinstance(error, NoSnapshotError | IntegrityError) else IntegrityError(str(error))
+        self._problem = error if isinstance(error, NoSnapshotError | IntegrityError | RemoteError) else IntegrityError(str(error))
         _logger.error("refused the snapshot, serving none: %s", error)
 
     def _tell_silence(self, error: RemoteError) -> None:
