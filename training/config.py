@@ -58,7 +58,7 @@ class TrainConfig:
     """Size and shape of the sequence model."""
 
     num_epochs: int = 12
-    """Passes over the customers, of the one-cycle schedule."""
+    """Passes over the customers."""
 
     learn_days: int = 150
     """Query instants are drawn from this many last days, or from four horizons if that is longer: customers and chain change, and
@@ -71,7 +71,7 @@ class TrainConfig:
     """Sequences per optimiser step; fewer where an epoch would have less than 32 steps."""
 
     learning_rate: float = 2e-3
-    """Peak of the one-cycle schedule (AdamW)."""
+    """Peak of the schedule (AdamW)."""
 
     weight_decay: float = 0.05
     """Of AdamW, on matrices only."""
@@ -79,7 +79,7 @@ class TrainConfig:
     horizon_weight: float = 1.0
     """Weight of the cross entropy at `horizon_days` beside the likelihood of all bins."""
 
-    average_decay: float = 0.98
+    average_decay: float = 0.995
     """Decay per step of the moving average of the weights, which is what is kept."""
 
     max_events: int = 2_000_000

@@ -1,4 +1,4 @@
-"""Fitting the weights: one-cycle AdamW over shuffled sequences, every epoch with freshly drawn query instants."""
+"""Fitting the weights: AdamW and a moving average over shuffled sequences, every epoch with freshly drawn query instants."""
 
 from __future__ import annotations
 
@@ -37,6 +37,8 @@ _SEASONAL_SPAN_DAYS = 550
 _LEARN_HORIZONS = 4
 _WARM_UP_OF_DATA = 0.2
 _WARM_UP_OF_STEPS = 0.2
+# From this share of the steps on, the learning rate stays at this share of its peak.
+_LEVEL_FROM, _LEVEL = 0.6, 0.3
 _GRADIENT_LIMIT = 1.0
 # Of an epoch, and sequences of a step: 400 customers in 7 steps of 64 are learnt from far too slowly (docs/log.md).
 _LEAST_STEPS, _LEAST_BATCH = 32, 8
@@ -136,7 +138,7 @@ def _fit(
         for step, batch in enumerate(batches.shuffled(tokens, random)):
             share_done = (epoch + step / len(batches)) / config.num_epochs
             for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * _one_cycle(share_done)
+                group["lr"] = config.learning_rate * _rate_share(share_done)
             # A constant, not the batch's own number: every query weighs the same whichever batch it falls into.
             loss = batch.loss(network) / queries_per_step
             optimiser.zero_grad(set_to_none=True)
@@ -279,15 +281,19 @@ def _optimiser(network: SequenceModel, config: TrainConfig) -> torch.optim.AdamW
     )
 
 
-def _one_cycle(share_done: float) -> float:
-    """Learning rate as a share of its peak: up along a cosine, then down to nothing along a longer one.
+def _rate_share(share_done: float) -> float:
+    """Learning rate as a share of its peak: up along a cosine, down along another, then level to the end.
 
-    By share done and not by step: how many pieces are asked about, and so how many steps an epoch has, differs by draw.
-    source : Smith & Topin (2018), Super-Convergence
+    The level stretch is what the moving average lives on: weights that wander around a wide minimum, whose mean is better and
+    better calibrated than any of them. By share done and not by step: how many pieces are asked about, and so how many steps
+    an epoch has, differs by draw.
+
+    source : Izmailov et al. (2018), Averaging weights leads to wider optima and better generalization
     """
     if share_done < _WARM_UP_OF_STEPS:
         return 0.5 * (1.04 - 0.96 * math.cos(math.pi * share_done / _WARM_UP_OF_STEPS))
-    return 0.5 * (1.0 + math.cos(math.pi * (share_done - _WARM_UP_OF_STEPS) / (1.0 - _WARM_UP_OF_STEPS)))
+    cooling = min((share_done - _WARM_UP_OF_STEPS) / (_LEVEL_FROM - _WARM_UP_OF_STEPS), 1.0)
+    return _LEVEL + (1.0 - _LEVEL) * 0.5 * (1.0 + math.cos(math.pi * cooling))
 
 
 def _average(averaged: SequenceModel, network: SequenceModel, decay: float) -> None:
