@@ -11,6 +11,7 @@
     │   ├── NoBundleError           run `ebbtide train`
     │   └── NoSnapshotError         run `ebbtide rescore`
     ├── IntegrityError              stored bytes are not those that were written
+    ├── StorageError                the machine refuses to read or write a file
     ├── StoreBusyError              another process is writing to the store
     ├── DeviceError                 the asked-for device cannot be used
     ├── ExecutionError              a task failed for good
@@ -94,6 +95,10 @@ class NoSnapshotError(PrerequisiteError):
 
 class IntegrityError(EbbtideError):
     """Stored bytes are not those that were written."""
+
+
+class StorageError(EbbtideError):
+    """The machine refuses to read or write a file: its disk is full, a right is missing."""
 
 
 class StoreBusyError(EbbtideError):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from engine.errors import StoreBusyError
+from engine.refusals import naming
 
 LOCK_NAME = "writer.lock"
 _HASH_CHUNK_BYTES = 1 << 20
@@ -21,18 +22,19 @@ _HASH_CHUNK_BYTES = 1 << 20
 def write_bytes_atomic(path: str | Path, data: bytes) -> None:
     """Replace a file so that a reader, or a restart after a kill, sees the old bytes or the new ones and nothing between.
 
-    Missing parent folders are made. Raises OSError where the disk refuses.
+    Missing parent folders are made. Raises StorageError where the disk refuses.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps two writers from sharing one temporary file; the last rename wins.
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
+        with naming(path):
+            with temporary.open("wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -47,9 +49,10 @@ def write_json_atomic(path: str | Path, obj: Any) -> None:
 
 def move_into_place(temporary: Path, path: Path) -> None:
     """Sync a finished temporary file and rename it over `path`; the caller syncs the folder once for many files."""
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.replace(path)
+    with naming(path):
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
 
 
 class BackgroundSync:
@@ -86,7 +89,7 @@ class BackgroundSync:
     def wait(self) -> None:
         """Until all are durable.
 
-        raises : OSError where the disk refuses
+        raises : StorageError where the disk refuses
         """
         for future in self._pending:
             future.result()
@@ -95,11 +98,12 @@ class BackgroundSync:
 
 def sync_folder(folder: str | Path) -> None:
     """Make renames inside a folder durable, or the bytes of a file."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with naming(folder):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def sha256_bytes(data: bytes | memoryview) -> str:
@@ -132,8 +136,9 @@ def writer_lock(folder: str | Path) -> Iterator[None]:
     folder = Path(folder)
     descriptor = _lock(folder)
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with naming(folder / LOCK_NAME):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)  # also releases the lock

@@ -63,7 +63,8 @@ class RescoreReport:
     as_of_us: int
     num_customers: int
     num_buckets: int
-    num_buckets_scored: int  # the rest was there already
+    num_buckets_scored: int  # by this run
+    num_buckets_resumed: int  # finished by an earlier run and not done again
     device: str
     executor: str
     prepare_s: float  # opening history and bundle, counting the chain's activity
@@ -91,7 +92,8 @@ def rescore(
     history = History.open(store)
     history.check_as_of(as_of_us)
     bundle = champion(store) if bundle is None else bundle
-    device = resolve_device(device)
+    if not executor.is_remote:  # else the machine that does the work has to look
+        device = resolve_device(device)
     inputs = _describe_inputs(history, bundle, as_of_us)
     folder = snapshot_folder(store, inputs.snapshot_id)
     snapshot = _find_committed(store, inputs)
@@ -106,7 +108,7 @@ def rescore(
         tasks = [{**shared, "bucket": bucket} for bucket in missing]
 
     prepared_s = time.perf_counter()
-    for result in executor.run(score_bucket, tasks) if tasks else ():
+    for result in executor.run(score_bucket, tasks, uses_gpu=device != "cpu") if tasks else ():
         done.append(result.value)
         if progress:
             num_customers = sum(entry.file.num_customers for entry in done)
@@ -129,6 +131,7 @@ def rescore(
         num_customers=snapshot.num_customers,
         num_buckets=inputs.num_buckets,
         num_buckets_scored=len(tasks),
+        num_buckets_resumed=inputs.num_buckets - len(tasks),
         device=snapshot.manifest.device,
         executor=snapshot.manifest.executor,
         prepare_s=prepared_s - started_s,
@@ -140,11 +143,15 @@ def rescore(
 def score_bucket(
     *, store: str, bucket: int, bundle_folder: str, inputs: SnapshotInputs, activity: DailyActivity, device: str
 ) -> DoneBucket:
-    """The task: score the eligible customers of one bucket and write its file. Deterministic, and the same when done twice."""
+    """The task: score the eligible customers of one bucket and write its file. Deterministic, and the same when done twice.
+
+    device : one of serving.scorer.DEVICES, as the machine of the task has it
+    """
     history, bundle = _open_inputs(store, bundle_folder, inputs.history_hash, inputs.model_hash)
+    history.check(bucket)  # hashing takes a hundredth of what scoring takes, and numbers that were damaged look like numbers
     partition = history.partition(bucket)
     customer_index = eligible(partition, inputs.as_of_us, inputs.active_within_days)
-    scores = score_partition(bundle, partition, activity, customer_index, inputs.as_of_us, device=device)
+    scores = score_partition(bundle, partition, activity, customer_index, inputs.as_of_us, device=resolve_device(device))
     batch = _bucket_batch(partition, customer_index, scores, inputs)
     return write_bucket(snapshot_folder(store, inputs.snapshot_id), inputs, bucket, batch, device=scores.device)
 

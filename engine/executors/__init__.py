@@ -5,15 +5,17 @@ from __future__ import annotations
 from engine.errors import InvalidArgumentError
 from engine.executors.base import Executor, Task, TaskResult
 from engine.executors.inline import InlineExecutor
+from engine.executors.ray_config import RayConfig
 
 EXECUTORS = ("inline", "ray")
 
-__all__ = ["EXECUTORS", "Executor", "InlineExecutor", "Task", "TaskResult", "make_executor"]
+__all__ = ["EXECUTORS", "Executor", "InlineExecutor", "RayConfig", "Task", "TaskResult", "make_executor"]
 
 
-def make_executor(name: str) -> Executor:
+def make_executor(name: str, *, ray: RayConfig | None = None) -> Executor:
     """An executor by its name on the command line; use it as a context manager.
 
+    ray    : settings of the executor of that name, and of no other
     raises : InvalidArgumentError for a name that is not in EXECUTORS
     """
     if name == "inline":
@@ -21,5 +23,5 @@ def make_executor(name: str) -> Executor:
     if name == "ray":
         from engine.executors.ray import RayExecutor  # Ray takes a second to import, and some machines have none
 
-        return RayExecutor()
+        return RayExecutor(ray)
     raise InvalidArgumentError("executor", f"found {name!r}, expected one of {', '.join(EXECUTORS)}")

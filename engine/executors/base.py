@@ -31,10 +31,16 @@ class Executor(Protocol):
     @property
     def name(self) -> str: ...
 
-    def run(self, function: Callable[..., Any], tasks: Sequence[Task]) -> Iterator[TaskResult]:
+    @property
+    def is_remote(self) -> bool:
+        """Whether tasks may run on machines with other devices than this one."""
+        ...
+
+    def run(self, function: Callable[..., Any], tasks: Sequence[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
         """Yield the result of `function(**task)` of every task, each once, as they end.
 
-        raises : the EbbtideError that a task raised; ExecutionError, if a task's worker died again and again
+        uses_gpu : give a task a GPU, or a share of one, where there is one
+        raises   : the EbbtideError that a task raised; ExecutionError, if a task's worker died again and again
         """
         ...
 

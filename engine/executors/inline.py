@@ -18,11 +18,12 @@ class InlineExecutor:
     """
 
     name = "inline"
+    is_remote = False
 
     def __init__(self, *, isolate: bool = False) -> None:
         self._isolate = isolate
 
-    def run(self, function: Callable[..., Any], tasks: Sequence[Task]) -> Iterator[TaskResult]:
+    def run(self, function: Callable[..., Any], tasks: Sequence[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
         for index, task in enumerate(tasks):
             if self._isolate:
                 call, arguments = pickle.loads(pickle.dumps((function, dict(task))))

@@ -1,10 +1,7 @@
-"""Tasks on a Ray cluster: the one that this process has joined, else one of its own on this machine."""
+"""Tasks on a Ray cluster: the one that this process has joined, else one that is joined or started for them."""
 
 from __future__ import annotations
 
-import logging
-import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -13,45 +10,44 @@ import ray
 
 from engine.errors import EbbtideError, ExecutionError
 from engine.executors.base import Task, TaskResult
+from engine.executors.ray_cluster import join_cluster, start_local_cluster
+from engine.executors.ray_config import RayConfig
 
-_RETRIES_AFTER_WORKER_DEATH = 3
 # Enough for no worker to wait for the driver, few enough for a cancelled job to end soon.
-_IN_FLIGHT_PER_CPU = 2
+_IN_FLIGHT_PER_SLOT = 2
 
 
 class RayExecutor:
     """Runs tasks on Ray.
 
-    num_cpus : cores of a cluster that it starts; all of the machine's by default
-
     A cluster that it starts wants a token that only this process tree knows, and has no dashboard; it ends with the `with`
-    block. A cluster that was joined before stays.
+    block. One that it joins, or that was joined before, goes on.
     """
 
     name = "ray"
+    is_remote = True
 
-    def __init__(self, *, num_cpus: int | None = None) -> None:
-        self._num_cpus = num_cpus
-        self._owns_cluster = False
+    def __init__(self, config: RayConfig | None = None) -> None:
+        self._config = config or RayConfig()
+        self._is_connected_here = False
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._owns_cluster:
+        if self._is_connected_here:
             ray.shutdown()
-            self._owns_cluster = False
+            self._is_connected_here = False
 
-    def run(self, function: Callable[..., Any], tasks: Sequence[Task]) -> Iterator[TaskResult]:
-        if not ray.is_initialized():  # here and not before: a job with nothing to do starts no cluster
-            start_local_cluster(num_cpus=self._num_cpus)
-            self._owns_cluster = True
-        remote = ray.remote(num_cpus=1, max_retries=_RETRIES_AFTER_WORKER_DEATH)(_call)
-        limit = max(1, int(ray.cluster_resources().get("CPU", 1))) * _IN_FLIGHT_PER_CPU
+    def run(self, function: Callable[..., Any], tasks: Sequence[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
+        self._connect()
+        num_gpus = self._config.gpu_share if uses_gpu and _num("GPU") else 0
+        remote = ray.remote(num_cpus=1, num_gpus=num_gpus, max_retries=self._config.max_retries)(_call)
         waiting = iter(enumerate(tasks))
         in_flight: dict[Any, int] = {}
         try:
             while True:
+                limit = self._most_in_flight(num_gpus)
                 while len(in_flight) < limit and (entry := next(waiting, None)) is not None:
                     index, task = entry
                     in_flight[remote.remote(function, dict(task))] = index
@@ -60,43 +56,56 @@ class RayExecutor:
                 done, _ = ray.wait(list(in_flight), num_returns=1)
                 for reference in done:
                     index = in_flight.pop(reference)
-                    yield TaskResult(index=index, value=_result(reference, index))
+                    yield TaskResult(index=index, value=self._result(reference, index))
         finally:
             for reference in in_flight:
                 ray.cancel(reference, force=True)
 
+    def _connect(self) -> None:
+        if ray.is_initialized():
+            return
+        # Here and not before: a job with nothing to do starts no cluster.
+        if self._config.address is None:
+            start_local_cluster(num_cpus=self._config.num_workers)
+        else:
+            join_cluster(self._config)
+        self._is_connected_here = True
 
-def start_local_cluster(*, num_cpus: int | None = None) -> None:
-    """Start a cluster on this machine and join it: token needed, no dashboard, no usage reports."""
-    # Ray >= 2.59 wants a token on a local cluster unless RAY_AUTH_MODE says otherwise, and would write one that it makes to
-    # the home folder. Ray reads settings from the environment alone, and so do the processes that it starts.
-    if not any(name in os.environ for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")):
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    # A cluster's workers see its GPUs even in tasks that ask for none; without this, Ray warns about it in every task.
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    ray.init(
-        address="local",
-        num_cpus=num_cpus,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    def _most_in_flight(self, num_gpus: float) -> int:
+        """Tasks that may be with the cluster at once; looked at anew for each, as clusters grow and shrink."""
+        num_slots = int(_num("CPU"))
+        if num_gpus:
+            num_slots = min(num_slots, int(_num("GPU") / num_gpus))
+        limit = max(num_slots, 1) * _IN_FLIGHT_PER_SLOT
+        # In a cluster of others, what is not in flight does not run.
+        is_shared = self._config.address is not None and self._config.num_workers is not None
+        return min(limit, self._config.num_workers) if is_shared and self._config.num_workers else limit
+
+    def _result(self, reference: Any, index: int) -> Any:
+        try:
+            return ray.get(reference)
+        except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, EbbtideError):
+                raise error.cause from None
+            if isinstance(error.cause, ModuleNotFoundError):
+                raise ExecutionError(
+                    f"the Ray workers lack {error.cause.name}; install the same ebbtide on every machine of the cluster"
+                ) from error
+            raise ExecutionError(
+                f"task {index} failed in a Ray worker: {error.cause!r}; the worker's log has the trace"
+            ) from error
+        except ray.exceptions.RayError as error:
+            num_lost = self._config.max_retries + 1
+            raise ExecutionError(
+                f"task {index} was lost {num_lost} times ({type(error).__name__}); "
+                "check the workers' memory, then run the same command again: what was finished is kept"
+            ) from error
 
 
 def _call(function: Callable[..., Any], task: dict[str, Any]) -> Any:
     return function(**task)
 
 
-def _result(reference: Any, index: int) -> Any:
-    try:
-        return ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
-        if isinstance(error.cause, EbbtideError):
-            raise error.cause from None
-        raise ExecutionError(f"task {index} failed in a Ray worker: {error.cause!r}; the worker's log has the trace") from error
-    except ray.exceptions.RayError as error:
-        raise ExecutionError(
-            f"task {index} was lost {_RETRIES_AFTER_WORKER_DEATH + 1} times ({type(error).__name__}); "
-            "check the workers' memory, then run the same command again: what was finished is kept"
-        ) from error
+def _num(resource: str) -> float:
+    """What the cluster has of a resource, free or not."""
+    return float(ray.cluster_resources().get(resource, 0.0))

@@ -159,6 +159,15 @@ class History:
             possible = f"expected a date from {format_instant(first_date)} to {format_instant(last_date)}"
         raise AsOfError(f"as-of {format_instant(as_of_us)}{horizon} is not possible: {known}; {possible}")
 
+    def check(self, bucket: int) -> None:
+        """Hash every byte of the parts of a bucket.
+
+        raises : IntegrityError naming the first file that is not as it was written
+        """
+        for part in self._parts.get(bucket, ()):
+            for problem in find_part_problems(self.store / HISTORY_FOLDER, part, is_thorough=True):
+                raise integrity_error(problem)
+
     def verify(self) -> list[str]:
         """Hash every byte of every part; a line for each problem, none if all is well."""
         folder = self.store / HISTORY_FOLDER

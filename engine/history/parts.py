@@ -15,6 +15,7 @@ from engine.files import sha256_files
 from engine.history.events import CODE_COLUMNS, BucketEvents
 from engine.history.manifest import PartRecord
 from engine.partition import Partition
+from engine.refusals import naming
 from engine.schema import CUSTOMER_SCHEMA, EVENT_SCHEMA
 from engine.storage import Delivery, Place, RemotePath, open_input, sha256_of, size_of, sizes_below
 
@@ -132,7 +133,7 @@ def _size_problem(path: Place, num_bytes: int | None, expected_bytes: int) -> st
 
 
 def _write_batch(path: Path, batch: pa.RecordBatch) -> None:
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+    with naming(path), pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
         writer.write_batch(batch)
 
 
@@ -150,6 +151,8 @@ def map_part(history: Place, record: PartRecord) -> tuple[pa.RecordBatch, pa.Rec
             if not reader.schema.equals(schema) or reader.num_record_batches != 1:
                 raise integrity_error(f"{path} is no part of a history: found {reader.schema.names}, expected {schema.names}")
             batch = reader.get_batch(0)
+            if schema is CUSTOMER_SCHEMA:
+                batch.validate(full=True)  # texts with broken offsets would reach past their memory; numbers cannot
         except (OSError, pa.ArrowException) as error:
             raise integrity_error(f"{path} cannot be read ({error})") from error
         if batch.num_rows != num_rows:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 from numpy.typing import NDArray
 
+from engine.refusals import naming
 from engine.sources.identifiers import mentions, read_identifiers
 from engine.sources.lines import REASONS
 from engine.storage import Place, deliver, sync, write_bytes
@@ -48,16 +49,18 @@ class Quarantine:
         texts = [_as_text(column.take(rows)) for column in columns.values()]
         reasons = pa.array([why.value for why in REASONS]).take(pa.array(reason[bad]))
         table = pa.table([pa.array(bad + first_row), reasons, *texts], names=["row", "reason", *columns])
-        if self._writer is None:
-            self._sink = pa.OSFile(str(self._temporary), "wb")
-            self._writer = pacsv.CSVWriter(self._sink, table.schema)
-        self._writer.write_table(table)
+        with naming(self._temporary):
+            if self._writer is None:
+                self._sink = pa.OSFile(str(self._temporary), "wb")
+                self._writer = pacsv.CSVWriter(self._sink, table.schema)
+            self._writer.write_table(table)
 
     def close(self) -> None:
         """End writing; harmless if nothing was written."""
         if self._writer is not None and self._sink is not None:
-            self._writer.close()
-            self._sink.close()
+            with naming(self._temporary):
+                self._writer.close()
+                self._sink.close()
 
     @property
     def path_if_written(self) -> Place | None:

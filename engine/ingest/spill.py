@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine.hashing import bucket_of, hash_texts
+from engine.refusals import naming
 from engine.sources.lines import LINE_SCHEMA
 
 # Lines held before they go to disk: 60 MB or so, and still 128 lines a slice where there are 4,096 buckets.
@@ -47,8 +48,10 @@ class Spill:
         stop = np.cumsum(num_lines)
         for index in np.flatnonzero(num_lines):
             # One whole stream each time: 4,096 files need not be open at once.
+            path = self._path(int(index))
             with (
-                self._path(int(index)).open("ab") as sink,
+                naming(path),
+                path.open("ab") as sink,
                 pa.ipc.new_stream(sink, LINE_SCHEMA, options=_COMPRESSION) as writer,
             ):
                 writer.write_table(lines.slice(stop[index] - num_lines[index], num_lines[index]))

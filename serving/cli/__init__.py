@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from engine.errors import EbbtideError, InvalidInputError
+from engine.refusals import refusal_of
 from serving.cli.commands import cli
 
 __all__ = ["cli", "main"]
@@ -17,18 +17,6 @@ __all__ = ["cli", "main"]
 _EXIT_FAILED = 1
 _EXIT_MISUSED = 2
 _EXIT_INTERRUPTED = 130
-
-# What the machine may refuse through no fault of the code; anything else is a defect and keeps its traceback.
-_MACHINE_ERRORS = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.EIO,
-    errno.ENAMETOOLONG,
-    errno.ENOTDIR,
-}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,9 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()  # the reader of a pipe has gone, as `| head` does
         return _EXIT_FAILED
     except OSError as error:
-        if error.errno not in _MACHINE_ERRORS:
+        refusal = refusal_of(error, "the store")
+        if refusal is None:
             raise
-        return _fail(f"{error.filename or 'the store'}: {error.strerror}", _EXIT_FAILED)
+        return _fail(str(refusal), _EXIT_FAILED)
     return status if isinstance(status, int) else 0
 
 

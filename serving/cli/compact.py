@@ -19,7 +19,7 @@ def compact(store: Place, as_json: bool) -> None:
     """
     from engine.upkeep import compact as run
 
-    with stage("Compacting", quiet=as_json) as progress:
+    with stage("Compacting", as_json=as_json) as progress:
         report = run(store, progress=lambda done, total: progress.update(done=done, total=total, note="buckets"))
     if as_json:
         print_json(

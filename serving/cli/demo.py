@@ -49,7 +49,7 @@ def demo(store: Path) -> None:
     _ingest(store)
     _train_and_backtest(store)
     _heading(3, "Rescore the chain")
-    report = run_rescore(store, as_of_us=parse_instant(_RESCORE_AS_OF), name=None, device="auto", executor="inline", quiet=False)
+    report = run_rescore(store, as_of_us=parse_instant(_RESCORE_AS_OF), name=None, device="auto", executor="inline")
     print_rescore(report)
     _serve_and_ask(store)
     out = console()
@@ -92,7 +92,7 @@ def _train_and_backtest(store: Path) -> None:
     as_of_us = parse_instant(_BACKTEST_AS_OF)
     config = TrainConfig(horizon_days=_HORIZON_DAYS, active_within_days=_ACTIVE_WITHIN_DAYS)
     started_s = time.perf_counter()
-    bundle = run_train(store, as_of_us=as_of_us, config=config, name="default", quiet=False)
+    bundle = run_train(store, as_of_us=as_of_us, config=config, name="default", as_json=False)
     print_train(bundle, time.perf_counter() - started_s)
     with stage("Fitting the baselines") as progress:
         progress.update(done=0, total=None)

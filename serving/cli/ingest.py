@@ -86,7 +86,7 @@ def ingest(
     if dataset:
         found = locate(dataset)
         files, columns = tuple(found.files), {**found.columns, **columns}
-    with stage("Ingesting", quiet=as_json) as progress:
+    with stage("Ingesting", as_json=as_json) as progress:
         report = run(
             store,
             files,

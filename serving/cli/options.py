@@ -52,6 +52,27 @@ executor_option = click.option(
     "--executor", type=click.Choice(["inline", "ray"]), default="inline", show_default=True, help="Where the work runs."
 )
 
+ray_address_option = click.option(
+    "--ray-address",
+    metavar="HOST:PORT|auto",
+    help="With --executor ray: a running cluster to join, auto for this machine's; without it, one is started and ended. "
+    "Its token comes from RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.",
+)
+
+ray_workers_option = click.option(
+    "--ray-workers",
+    type=click.IntRange(1, 100_000),
+    metavar="N",
+    help="With --executor ray: tasks that run at the same time; one for each core by default.",
+)
+
+ray_gpu_share_option = click.option(
+    "--ray-gpu-share",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="SHARE",
+    help="With --executor ray: share of a GPU that a task asks for where the cluster has GPUs; 0.25 by default.",
+)
+
 device_option = click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="auto: a GPU if one works."
 )

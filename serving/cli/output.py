@@ -1,4 +1,9 @@
-"""What a person and what a program reads: text and tables, or one JSON object on standard output; progress on standard error."""
+"""What a person and what a program reads: text and tables, or one JSON object, on standard output; progress on standard error.
+
+A program gets its progress as lines of JSON:
+
+    {"event": "progress", "stage": "rescoring", "done": 12, "total": 64, "note": "buckets, 18,220 customers"}
+"""
 
 from __future__ import annotations
 
@@ -15,10 +20,16 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object for programs instead of text.")
+json_option = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="For programs: the result as one JSON object, and progress on standard error as JSON lines (event, stage, done, total).",
+)
 
 # Where standard error is no terminal (a log file), a bar cannot be redrawn: say where things stand this often.
 _LOG_INTERVAL_S = 10.0
+_JSON_INTERVAL_S = 0.5
 
 
 def print_json(document: Mapping[str, Any]) -> None:
@@ -56,14 +67,14 @@ def table(columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str]
 
 
 class Stage:
-    """One line of progress: a bar in a terminal, a line now and then in a log."""
+    """Progress of one piece of work: a bar in a terminal, a line now and then in a log, or lines of JSON for a program."""
 
-    def __init__(self, name: str, progress: Progress | None, *, quiet: bool = False) -> None:
+    def __init__(self, name: str, progress: Progress | None, *, as_json: bool = False) -> None:
         self._name = name
-        self._quiet = quiet
+        self._as_json = as_json
         self._progress = progress
         self._task = progress.add_task(name, total=None, note="") if progress else None
-        self._last_log_s: float | None = None
+        self._last_line_s: float | None = None
 
     def update(self, *, done: int, total: int | None, note: str = "") -> None:
         """Tell how far it is.
@@ -72,23 +83,31 @@ class Stage:
         """
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=done, total=total, note=note)
-            return
-        if self._quiet:
-            return
-        now_s = time.monotonic()
-        if self._last_log_s is None:  # at the first step, not before: what is refused at once is refused in one line
-            self._last_log_s = now_s
+        elif self._as_json:
+            # The last step always, so that whoever draws a bar sees it full.
+            if self._is_time(_JSON_INTERVAL_S) or done == total:
+                event = {"event": "progress", "stage": self._name.lower(), "done": done, "total": total, "note": note}
+                print(json.dumps(event), file=sys.stderr, flush=True)
+        elif self._last_line_s is None:  # at the first step, not before: what is refused at once is refused in one line
+            self._is_time(_LOG_INTERVAL_S)
             print(f"{self._name} ...", file=sys.stderr, flush=True)
-        elif now_s - self._last_log_s >= _LOG_INTERVAL_S:
-            self._last_log_s = now_s
+        elif self._is_time(_LOG_INTERVAL_S):
             print(f"{self._name}: {done:,}{f' of {total:,}' if total else ''} {note}".rstrip(), file=sys.stderr, flush=True)
+
+    def _is_time(self, interval_s: float) -> bool:
+        """Whether the last line is long enough ago; if so, the next one is due an interval from now."""
+        now_s = time.monotonic()
+        if self._last_line_s is not None and now_s - self._last_line_s < interval_s:
+            return False
+        self._last_line_s = now_s
+        return True
 
 
 @contextmanager
-def stage(name: str, *, quiet: bool = False) -> Iterator[Stage]:
+def stage(name: str, *, as_json: bool = False) -> Iterator[Stage]:
     """Show the progress of a piece of work on standard error while it runs."""
-    if quiet or not sys.stderr.isatty():
-        yield Stage(name, None, quiet=quiet)
+    if as_json or not sys.stderr.isatty():
+        yield Stage(name, None, as_json=as_json)
         return
     columns = (
         TextColumn("{task.description}"),

@@ -8,10 +8,19 @@ import click
 
 from engine.instants import format_instant
 from engine.storage import Place
-from serving.cli.options import as_of_option, device_option, executor_option, store_option
-from serving.cli.output import console, json_option, literal, print_json, stage
+from serving.cli.options import (
+    as_of_option,
+    device_option,
+    executor_option,
+    ray_address_option,
+    ray_gpu_share_option,
+    ray_workers_option,
+    store_option,
+)
+from serving.cli.output import console, count, json_option, literal, print_json, stage
 
 if TYPE_CHECKING:
+    from engine.executors import RayConfig
     from serving.rescore import RescoreReport
 
 
@@ -21,13 +30,27 @@ if TYPE_CHECKING:
 @click.option("--name", help='The bundle whose champion scores; "default", or the only one that there is.')
 @device_option
 @executor_option
+@ray_address_option
+@ray_workers_option
+@ray_gpu_share_option
 @json_option
-def rescore(store: Place, as_of_us: int, name: str | None, device: str, executor: str, as_json: bool) -> None:
+def rescore(
+    store: Place,
+    as_of_us: int,
+    name: str | None,
+    device: str,
+    executor: str,
+    ray_address: str | None,
+    ray_workers: int | None,
+    ray_gpu_share: float | None,
+    as_json: bool,
+) -> None:
     """Score every eligible customer as of an instant with the champion, into a new snapshot.
 
     The snapshot appears whole or not at all; a job that was killed goes on where it was. Running servers pick it up.
     """
-    report = run_rescore(store, as_of_us=as_of_us, name=name, device=device, executor=executor, quiet=as_json)
+    ray = _ray_config(executor, address=ray_address, num_workers=ray_workers, gpu_share=ray_gpu_share)
+    report = run_rescore(store, as_of_us=as_of_us, name=name, device=device, executor=executor, ray=ray, as_json=as_json)
     if as_json:
         print_json(describe_rescore(report))
         return
@@ -35,13 +58,22 @@ def rescore(store: Place, as_of_us: int, name: str | None, device: str, executor
     console().print(f"Next: ebbtide serve --store {literal(store)}")
 
 
-def run_rescore(store: Place, *, as_of_us: int, name: str | None, device: str, executor: str, quiet: bool) -> RescoreReport:
+def run_rescore(
+    store: Place,
+    *,
+    as_of_us: int,
+    name: str | None,
+    device: str,
+    executor: str,
+    ray: RayConfig | None = None,
+    as_json: bool = False,
+) -> RescoreReport:
     """Rescore with a progress bar over the buckets."""
     from engine.executors import make_executor
     from serving.rescore import rescore as run
     from training.registry import champion
 
-    with stage("Rescoring", quiet=quiet) as progress, make_executor(executor) as workers:
+    with stage("Rescoring", as_json=as_json) as progress, make_executor(executor, ray=ray) as workers:
         return run(
             store,
             as_of_us=as_of_us,
@@ -65,6 +97,7 @@ def describe_rescore(report: RescoreReport) -> dict[str, Any]:
         "num_customers": report.num_customers,
         "num_buckets": report.num_buckets,
         "num_buckets_scored": report.num_buckets_scored,
+        "num_buckets_resumed": report.num_buckets_resumed,
         "device": report.device,
         "executor": report.executor,
         "seconds": {
@@ -84,9 +117,29 @@ def print_rescore(report: RescoreReport) -> None:
             f"Scored [bold]{report.num_customers:,}[/] customers as of {format_instant(report.as_of_us)} with "
             f"{report.model_version} in {seconds:.1f} s ({report.executor}, {report.device})."
         )
+        if report.num_buckets_resumed:
+            out.print(f"{report.num_buckets_resumed:,} of {count(report.num_buckets, 'bucket')} had been finished before.")
     else:
         out.print(f"The snapshot of these inputs was there already: {report.num_customers:,} customers, nothing to do.")
     if report.model_as_of_us > report.as_of_us:
         seen_until = format_instant(report.model_as_of_us)
         out.print(f"[yellow]Mind[/]: {report.model_version} learnt from events up to {seen_until}, later than this as-of.")
     out.print(f"Snapshot: {literal(report.folder)}")
+
+
+def _ray_config(executor: str, **settings: Any) -> RayConfig | None:
+    """The settings that were given, where they mean something.
+
+    raises : UsageError for one of another executor
+    """
+    from engine.executors import RayConfig
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    if executor == "ray":
+        return RayConfig(**given)
+    if given:
+        options = ", ".join(
+            {"address": "--ray-address", "num_workers": "--ray-workers"}.get(name, "--ray-gpu-share") for name in given
+        )
+        raise click.UsageError(f"{options} is for --executor ray, found --executor {executor}")
+    return None

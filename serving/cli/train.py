@@ -45,7 +45,7 @@ def train(store: Place, as_of_us: int, name: str, horizon_days: int, active_with
 
     config = TrainConfig(horizon_days=horizon_days, active_within_days=active_within_days, seed=seed)
     started_s = time.perf_counter()
-    bundle = run_train(store, as_of_us=as_of_us, config=config, name=name, quiet=as_json)
+    bundle = run_train(store, as_of_us=as_of_us, config=config, name=name, as_json=as_json)
     seconds = time.perf_counter() - started_s
     if as_json:
         print_json(
@@ -84,7 +84,7 @@ def backtest(
     from training.backtest import run_backtest, write_backtest
 
     history = History.open(store)
-    with stage("Backtesting", quiet=as_json) as progress:
+    with stage("Backtesting", as_json=as_json) as progress:
         result = run_backtest(
             history,
             as_of_us=as_of_us,
@@ -101,7 +101,7 @@ def backtest(
     console().print(f"Written: {out / 'predictions.parquet'} and {out / 'metrics.json'}")
 
 
-def run_train(store: Place, *, as_of_us: int, config: TrainConfig, name: str, quiet: bool) -> Bundle:
+def run_train(store: Place, *, as_of_us: int, config: TrainConfig, name: str, as_json: bool) -> Bundle:
     """Train with a progress bar over the epochs, and register."""
     from engine.history import History
     from training.registry import check_name, register
@@ -109,7 +109,7 @@ def run_train(store: Place, *, as_of_us: int, config: TrainConfig, name: str, qu
 
     check_name(name)
     history = History.open(store)
-    with stage("Training", quiet=quiet) as progress:
+    with stage("Training", as_json=as_json) as progress:
         trained = run(history, as_of_us=as_of_us, config=config, progress=lambda at: _show_epoch(progress, at))
     return register(store, trained, name=name)
 

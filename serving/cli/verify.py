@@ -21,7 +21,7 @@ def verify(store: Place, as_json: bool) -> int:
     """
     from serving.verification import verify_store
 
-    with stage("Verifying", quiet=as_json) as progress:
+    with stage("Verifying", as_json=as_json) as progress:
         found = verify_store(store, progress=lambda done, total: progress.update(done=done, total=total, note="buckets"))
     if as_json:
         print_json(

@@ -29,6 +29,7 @@ STATUS_CODES: dict[type[errors.EbbtideError], grpc.StatusCode] = {
     errors.NoBundleError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NoSnapshotError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.IntegrityError: grpc.StatusCode.DATA_LOSS,
+    errors.StorageError: grpc.StatusCode.INTERNAL,
     # Not UNAVAILABLE: clients repeat that one by themselves, and a writer may hold the store for an hour.
     errors.StoreBusyError: grpc.StatusCode.ABORTED,
     errors.DeviceError: grpc.StatusCode.INTERNAL,
