@@ -18,6 +18,10 @@ settings.register_profile("ebbtide", deadline=None)
 settings.load_profile("ebbtide")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=4, help="random moments at which an ingest is killed; docs/log.md is about 100")
+
+
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """One local Ray cluster for the whole session: starting one takes seconds."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 from engine.errors import InvalidArgumentError
 from engine.executors import RayConfig
 from engine.executors.ray import RayExecutor
+from tests.environment import environment_with
 
 _ROOT = Path(__file__).resolve().parents[2]
 _LIMIT_S = 60
@@ -121,11 +121,6 @@ def host() -> Iterator[tuple[str, str]]:
         yield process.stdout.readline().strip(), token
         process.stdin.close()
         process.wait(_LIMIT_S)
-
-
-def environment_with(**variables: str) -> dict[str, str]:
-    """This process's environment without what it says about its own cluster."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | variables
 
 
 def join(address: str, home: Path, **variables: str) -> Any:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from engine.errors import AsOfError, DeviceError, ExecutionError, NoBundleError, NoHistoryError, NoSnapshotError
-from engine.executors import Executor, InlineExecutor
+from engine.executors import Executor, InlineExecutor, Task, TaskResult
 from engine.files import sha256_file
 from engine.history import History
 from engine.instants import DAY_US, format_instant
@@ -109,6 +112,23 @@ def test_the_same_again_does_nothing(store: Path) -> None:
     assert progress == []
     assert hashes(first.folder) == before
     assert current_path(store).stat().st_ino == pointer.st_ino
+
+
+def test_tasks_and_their_results_are_small(store: Path, rescored: tuple[Path, RescoreReport]) -> None:
+    class Measuring(InlineExecutor):
+        def run(self, function: Callable[..., Any], tasks: Sequence[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
+            task_bytes.extend(len(pickle.dumps((function, dict(task)))) for task in tasks)
+            for result in super().run(function, tasks, uses_gpu=uses_gpu):
+                result_bytes.append(len(pickle.dumps(result.value)))
+                yield result
+
+    task_bytes: list[int] = []
+    result_bytes: list[int] = []
+    rescore(store, as_of_us=TRAINED_AS_OF_US, executor=Measuring(), device="cpu")
+    assert len(task_bytes) == len(result_bytes) == 4
+    # Eight bytes a day of the log, and paths; what a task scores goes to its file.
+    assert max(task_bytes) < 8 * len(History.open(store).activity().num_orders) + 4096
+    assert max(result_bytes) < 2048
 
 
 def test_executors_write_the_same_bytes(store: Path, rescored: tuple[Path, RescoreReport], executor: Executor) -> None:

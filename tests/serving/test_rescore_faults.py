@@ -19,6 +19,7 @@ from engine.executors import InlineExecutor, RayConfig
 from engine.executors.ray import RayExecutor
 from serving.rescore import RescoreProgress, rescore
 from serving.snapshots import open_current, snapshot_folder
+from tests.environment import environment_with
 from tests.serving.conftest import TRAINED_AS_OF_US
 from tests.serving.slow_scoring import SlowRayExecutor, Start, read_starts, wait_for_running
 
@@ -65,11 +66,6 @@ def assert_same_bytes(folder: Path, undisturbed: Path) -> None:
     expected = {path.name: path.read_bytes() for path in undisturbed.iterdir()}
     expected["manifest.json"] = expected["manifest.json"].replace(b'"executor": "inline"', b'"executor": "ray"')
     assert found == expected
-
-
-def environment_with(**variables: str) -> dict[str, str]:
-    """This process's environment without what it says about its own cluster."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")} | variables
 
 
 def starts_by_bucket(log: Path) -> dict[int, list[Start]]:
