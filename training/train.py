@@ -7,12 +7,10 @@ be calibrated; a second pass with those epochs learns from everything.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from engine.activity import DailyActivity, measure_activity
@@ -28,6 +26,7 @@ from training.inference import FittedModel, survival_curves
 from training.past import take_past
 from training.predict import churn_probability
 from training.queries import Queries, queries_at
+from training.threads import one_torch_thread
 from training.trained import TrainedModel, TrainProgress
 
 # With fewer customers in the held-out window, or fewer of either outcome, nothing can be told from it.
@@ -77,7 +76,7 @@ def train(
     def after_final_epoch(epoch: int, loss: float, _: FittedModel) -> None:
         _report(progress, num_trial_epochs + epoch, num_trial_epochs + num_epochs, loss, None)
 
-    with _one_thread():
+    with one_torch_thread():
         if window.is_telling:
             fit_weights(earlier, activity, config, known_until_us=held_out_us, on_epoch=after_trial_epoch)
             num_epochs = _choose_epochs([window.cross_entropy(probability) for probability in promised])
@@ -159,13 +158,3 @@ def _report(
 ) -> None:
     if progress is not None:
         progress(TrainProgress(epoch=epoch, num_epochs=num_epochs, loss=loss, validation=validation))
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(num_threads)
