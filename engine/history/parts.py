@@ -63,7 +63,7 @@ def read_partition(history: Place, record: PartRecord) -> Partition:
     """
     customers, events = map_part(history, record)
     names = names_of(events, history / record.files[1][0])
-    first_event = _view(customers, "first_event")
+    first_event = _first_event(customers, events, history / record.files[0][0])
     columns: dict[str, Any] = {name: _view(events, name) for name in EVENT_SCHEMA.names if name != "order_key"}
     return Partition(
         customer_ids=customers.column("customer_id"),
@@ -78,7 +78,7 @@ def read_events(history: Place, record: PartRecord) -> BucketEvents:
     """The same part for merging, with the keys of the orders."""
     customers, events = map_part(history, record)
     names = names_of(events, history / record.files[1][0])
-    num_events = np.diff(np.append(_view(customers, "first_event"), events.num_rows))
+    num_events = np.diff(np.append(_first_event(customers, events, history / record.files[0][0]), events.num_rows))
     return BucketEvents(
         customer_ids=customers.column("customer_id"),
         customer=np.repeat(np.arange(customers.num_rows), num_events),
@@ -119,6 +119,15 @@ def find_part_problems(history: Place, record: PartRecord) -> list[str]:
         if found != record.sha256:
             problems.append(f"{history / record.path}.*.arrow hash to {found}, expected {record.sha256}")
     return problems
+
+
+def check_part(history: Path, record: PartRecord) -> None:
+    """Hash every byte of a part.
+
+    raises : IntegrityError naming the first file that is not as it was written
+    """
+    for problem in find_part_problems(history, record, is_thorough=True):
+        raise integrity_error(problem)
 
 
 def integrity_error(problem: str) -> IntegrityError:
@@ -175,3 +184,14 @@ def names_of(events: pa.RecordBatch, path: Place) -> dict[str, list[str]]:
 
 def _view(batch: pa.RecordBatch, name: str) -> Any:
     return batch.column(name).to_numpy(zero_copy_only=True)
+
+
+def _first_event(customers: pa.RecordBatch, events: pa.RecordBatch, path: Path) -> Any:
+    """Where each customer's events begin; what does not ascend would reach into those of others, or past the end.
+
+    raises : IntegrityError
+    """
+    first_event = _view(customers, "first_event")
+    if len(first_event) and (first_event[0] != 0 or (np.diff(np.append(first_event, events.num_rows)) <= 0).any()):
+        raise integrity_error(f"{path} is damaged (the customers' first events do not ascend from 0 to {events.num_rows:,})")
+    return first_event

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.history import HISTORY_FOLDER
 from engine.history.folding import fold
 from engine.history.manifest import Manifest, PartRecord, read_manifest, write_manifest
-from engine.history.parts import read_events, write_part
+from engine.history.parts import check_part, read_events, write_part
 from engine.ingest.staging import collect_garbage, writing
 from engine.storage import Delivery, Place, StoreLike, resolve
 
@@ -46,6 +46,8 @@ def compact(store: StoreLike, *, progress: Callable[[int, int], None] | None = N
         folded: dict[int, PartRecord] = {}
         with Delivery() as delivery:
             for bucket in several:
+                for part in buckets[bucket]:
+                    check_part(history, part)  # else damage would get a hash that fits it
                 events = fold([read_events(history, part) for part in buckets[bucket]])
                 folded[bucket] = write_part(history, desk.staging, bucket, events, delivery)
                 if progress:

@@ -21,7 +21,7 @@ from engine.history import HISTORY_FOLDER
 from engine.history.events import BucketEvents
 from engine.history.folding import fold
 from engine.history.manifest import MANIFEST_NAME, Manifest, PartRecord, SourceRecord, read_manifest, write_manifest
-from engine.history.parts import read_events, write_part
+from engine.history.parts import check_part, read_events, write_part
 from engine.history.totals import measure_events
 from engine.ingest.quarantine import QUARANTINE_FOLDER, erase_rows, short_hash
 from engine.ingest.staging import Desk, collect_garbage, writing
@@ -81,8 +81,10 @@ def _without(history: Place, staging: Path, present: Manifest, customer_id: str)
     bucket = int(bucket_of(pa.array([customer_id], pa.string()), present.num_buckets)[0])
     buckets = present.parts_by_bucket()
     stored = [read_events(history, part) for part in buckets.get(bucket, ())]
-    if not any(_row_of(part, customer_id) is not None for part in stored):
+    if not any(_row_of(one, customer_id) is not None for one in stored):
         return 0, present
+    for part in buckets[bucket]:
+        check_part(history, part)  # else damage would get a hash that fits it
     events = fold(stored)
     is_left = events.customer != _row_of(events, customer_id)
     totals = {one.bucket: one for one in present.totals}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import NoHistoryError, StoreBusyError
+from engine.errors import IntegrityError, NoHistoryError, StoreBusyError
 from engine.files import writer_lock
 from engine.history import History
 from engine.ingest import ingest
@@ -52,6 +52,17 @@ def test_a_second_compaction_changes_nothing(grown: Path) -> None:
     report = compact(grown)
     assert report.num_buckets_folded == 0
     assert list_files(grown) == before
+
+
+def test_a_damaged_part_is_not_folded_into_one_whose_hash_fits(grown: Path) -> None:
+    damaged = sorted((grown / "history").glob("bucket=*/*.events.arrow"))[0]
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    before = (grown / "history" / "manifest.json").read_bytes()
+    with pytest.raises(IntegrityError, match=f"{damaged.name.split('.')[0]}.* hash to .*; restore the file"):
+        compact(grown)
+    assert (grown / "history" / "manifest.json").read_bytes() == before
 
 
 def test_readers_of_the_old_parts_go_on(grown: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from engine.history import History
@@ -166,3 +167,16 @@ def test_a_cut_source_is_named_and_nothing_changes(store: Path, nightly: Path, c
     assert main(["ingest", "--store", str(store), str(nightly)]) == 2
     assert_refused(capsys.readouterr().err, str(nightly), "export or copy it again")
     assert History.open(store).verify() == []
+
+
+def test_customers_that_point_nowhere_are_refused_by_a_nightly_ingest(
+    store: Path, nightly: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    part = sorted((store / "history").glob("bucket=*/*.customers.arrow"))[0]
+    with pa.memory_map(str(part)) as source:
+        customers = pa.ipc.open_file(source).get_batch(0)
+    shuffled = customers.set_column(1, customers.schema.field(1), pa.array(customers.column(1).to_numpy()[::-1].copy()))
+    with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, customers.schema) as writer:
+        writer.write_batch(shuffled)
+    assert main(["ingest", "--store", str(store), str(nightly)]) == 1
+    assert_refused(capsys.readouterr().err, f"{part} is damaged (the customers' first events do not ascend", "restore the file")
