@@ -19,9 +19,9 @@ from engine.executors.ray_config import AUTO_ADDRESS, RayConfig
 
 # Tasks pass paths and get counts, so that next to nothing is stored; Ray would set a third of the memory aside.
 _OBJECT_STORE_BYTES = 128 << 20
-# "k8s" has the tokens checked by Kubernetes.
+# "k8s": the tokens are those of Kubernetes, which gives and checks them.
 _SAFE_AUTH_MODES = ("token", "k8s")
-_TOKEN_HINT = "RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH"
+_WAY_IN = "set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the one that the cluster was started with"
 
 
 def start_local_cluster(*, num_cpus: int | None = None, num_gpus: int | None = None) -> None:
@@ -85,7 +85,7 @@ def _require_token_mode() -> None:
 
 def _require_token() -> None:
     """Ray ends the process where a token is asked for and its file cannot be read: look before."""
-    if os.environ.get("RAY_AUTH_TOKEN"):
+    if os.environ.get("RAY_AUTH_TOKEN") or os.environ["RAY_AUTH_MODE"].lower() == "k8s":
         return
     named = os.environ.get("RAY_AUTH_TOKEN_PATH")
     path = Path(named) if named else Path.home() / ".ray" / "auth_token"
@@ -96,9 +96,6 @@ def _require_token() -> None:
         if named:
             raise ExecutionError(f"the token of the Ray cluster cannot be read from {path} ({error}); {_WAY_IN}") from error
     raise ExecutionError(f"found no token for the Ray cluster (looked at RAY_AUTH_TOKEN and {path}); {_WAY_IN}")
-
-
-_WAY_IN = f"set {_TOKEN_HINT} to the one that the cluster was started with"
 
 
 def _find_local_address() -> str:

@@ -141,5 +141,5 @@ def _ray_config(executor: str, **settings: Any) -> RayConfig | None:
         options = ", ".join(
             {"address": "--ray-address", "num_workers": "--ray-workers"}.get(name, "--ray-gpu-share") for name in given
         )
-        raise click.UsageError(f"{options} is for --executor ray, found --executor {executor}")
+        raise click.UsageError(f"{options}: only with --executor ray, found --executor {executor}")
     return None

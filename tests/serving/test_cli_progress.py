@@ -66,7 +66,7 @@ def test_steps_in_quick_succession_are_told_at_intervals_and_the_last_one_always
 
 def test_a_ray_option_without_ray_is_refused(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rescore", "--store", str(store), "--as-of", AS_OF, "--ray-address", "auto", "--ray-workers", "2"]) == 2
-    assert "--ray-address, --ray-workers is for --executor ray, found --executor inline" in capsys.readouterr().err
+    assert "--ray-address, --ray-workers: only with --executor ray, found --executor inline" in capsys.readouterr().err
 
 
 def test_a_ray_address_without_a_port_is_refused_by_its_option(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
