@@ -18,7 +18,7 @@ from engine.executors.ray import RayExecutor
 from tests.environment import environment_with
 
 _ROOT = Path(__file__).resolve().parents[2]
-_LIMIT_S = 60
+_LIMIT_S = 150
 
 # Joins a cluster, asks a task what it was given, and tells either that or the error.
 _DRIVER = """

@@ -26,7 +26,7 @@ from tests.serving.slow_scoring import SlowRayExecutor, Start, read_starts, wait
 pytestmark = pytest.mark.ray
 
 _ROOT = Path(__file__).resolve().parents[2]
-_LIMIT_S = 120
+_LIMIT_S = 240
 
 _KILLED_DRIVER = """
 import os, signal, sys
