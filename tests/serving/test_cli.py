@@ -234,7 +234,10 @@ def test_a_full_disk_is_one_clear_line(
 
     monkeypatch.setattr("engine.ingest.ingest", refuse)
     assert run("ingest", "--store", tmp_path / "store", write_log(tmp_path / "log.csv")) == 1
-    assert _only_line(capsys) == "ebbtide: store/history/spill: No space left on device"
+    assert _only_line(capsys) == (
+        "ebbtide: store/history/spill: No space left on device; "
+        "free space on that disk, then run the same command again: what was finished is kept"
+    )
 
 
 def _only_line(capsys: pytest.CaptureFixture[str]) -> str:
