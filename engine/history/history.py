@@ -15,7 +15,15 @@ from engine.errors import AsOfError, InvalidArgumentError, UnknownCustomerError
 from engine.hashing import bucket_of
 from engine.history.folding import fold, to_partition
 from engine.history.manifest import Manifest, PartRecord, read_manifest
-from engine.history.parts import check_part, empty_partition, find_part_problems, integrity_error, read_events, read_partition
+from engine.history.parts import (
+    check_part,
+    empty_partition,
+    find_missing,
+    find_part_problems,
+    integrity_error,
+    read_events,
+    read_partition,
+)
 from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 from engine.storage import Place, StoreLike, is_remote, resolve

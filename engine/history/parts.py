@@ -121,12 +121,12 @@ def find_part_problems(history: Place, record: PartRecord) -> list[str]:
     return problems
 
 
-def check_part(history: Path, record: PartRecord) -> None:
+def check_part(history: Place, record: PartRecord) -> None:
     """Hash every byte of a part.
 
     raises : IntegrityError naming the first file that is not as it was written
     """
-    for problem in find_part_problems(history, record, is_thorough=True):
+    for problem in find_part_problems(history, record):
         raise integrity_error(problem)
 
 
@@ -186,7 +186,7 @@ def _view(batch: pa.RecordBatch, name: str) -> Any:
     return batch.column(name).to_numpy(zero_copy_only=True)
 
 
-def _first_event(customers: pa.RecordBatch, events: pa.RecordBatch, path: Path) -> Any:
+def _first_event(customers: pa.RecordBatch, events: pa.RecordBatch, path: Place) -> Any:
     """Where each customer's events begin; what does not ascend would reach into those of others, or past the end.
 
     raises : IntegrityError
