@@ -65,6 +65,10 @@ class GradeThresholds:
         rising = np.asarray(self._falling()[::-1])
         return (Grade.B2 - np.searchsorted(rising, risk_score, side="right")).astype(np.int8)
 
+    def named(self) -> tuple[tuple[str, float], ...]:
+        """Name and lowest risk score of every grade, worst first; the last begins at 0."""
+        return tuple(zip((grade.name for grade in Grade), (*self._falling(), 0.0), strict=True))
+
     def _falling(self) -> tuple[float, ...]:
         return self.r1, self.r2, self.r3, self.y1, self.y2, self.y3, self.y4, self.b1
 

@@ -20,7 +20,7 @@ from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 from training.calibration import Calibration, fit_calibration
 from training.config import TrainConfig
-from training.evaluation import metrics
+from training.evaluation.metrics import metrics
 from training.fitting import fit_weights
 from training.inference import FittedModel, survival_curves
 from training.past import take_past

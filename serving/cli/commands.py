@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from serving.cli.ask import at_risk, score
+from serving.cli.backtest import backtest
 from serving.cli.compact import compact
 from serving.cli.demo import demo
 from serving.cli.forget import forget
@@ -14,7 +15,7 @@ from serving.cli.ingest import ingest
 from serving.cli.rescore import rescore
 from serving.cli.serve import serve
 from serving.cli.status import status
-from serving.cli.train import backtest, train
+from serving.cli.train import train
 from serving.cli.verify import verify
 
 

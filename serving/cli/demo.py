@@ -17,9 +17,10 @@ import click
 from engine.errors import ExecutionError
 from engine.instants import parse_instant
 from serving.cli.ask import print_answers, print_at_risk
+from serving.cli.backtest import print_backtest
 from serving.cli.output import console, stage
 from serving.cli.rescore import print_rescore, run_rescore
-from serving.cli.train import print_backtest, print_train, run_train
+from serving.cli.train import print_train, run_train
 
 # The last 30 days of the data are kept back for the backtest, and the chain is rescored at their end.
 _BACKTEST_AS_OF = "2017-12-02"
@@ -85,7 +86,7 @@ def _ingest(store: Path) -> None:
 
 def _train_and_backtest(store: Path) -> None:
     from engine.history import History
-    from training.backtest import run_backtest
+    from training.backtest import BacktestConfig, run_backtest
     from training.config import TrainConfig
 
     _heading(2, f"Train on what was known before {_BACKTEST_AS_OF}, and compare with the {_HORIZON_DAYS} days that followed")
@@ -95,13 +96,11 @@ def _train_and_backtest(store: Path) -> None:
     bundle = run_train(store, as_of_us=as_of_us, config=config, name="default", as_json=False)
     print_train(bundle, time.perf_counter() - started_s)
     with stage("Fitting the baselines") as progress:
-        progress.update(done=0, total=None)
         result = run_backtest(
             History.open(store),
-            as_of_us=as_of_us,
-            horizon_days=_HORIZON_DAYS,
-            active_within_days=_ACTIVE_WITHIN_DAYS,
+            BacktestConfig(as_of_us=(as_of_us,), train=config),
             bundle=bundle,
+            progress=lambda at: progress.update(done=at.done, total=at.total, note=at.step),
         )
     print_backtest(result)
 

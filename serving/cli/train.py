@@ -1,8 +1,7 @@
-"""`ebbtide train` and `ebbtide backtest`."""
+"""`ebbtide train`."""
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,23 +11,12 @@ import click
 from engine.instants import format_instant
 from engine.storage import Place
 from serving.cli.options import active_option, as_of_option, horizon_option, seed_option, store_option
-from serving.cli.output import Stage, console, json_option, literal, print_json, stage, table
+from serving.cli.output import Stage, console, json_option, literal, print_json, stage
 
 if TYPE_CHECKING:
-    from training.backtest import BacktestResult
     from training.bundle import Bundle
     from training.config import TrainConfig
     from training.trained import TrainProgress
-
-_METRICS = (
-    # key in metrics.json, heading, decimals, which is best
-    ("auc", "ROC-AUC", 4, max),
-    ("average_precision", "avg. precision", 4, max),
-    ("brier", "Brier", 4, min),
-    ("log_loss", "log loss", 4, min),
-    ("ece", "ECE", 4, min),
-    ("top_decile_lift", "top-decile lift", 2, max),
-)
 
 
 @click.command()
@@ -64,43 +52,6 @@ def train(store: Place, as_of_us: int, name: str, horizon_days: int, active_with
     console().print(f"Next: ebbtide rescore --store {literal(store)} --as-of {format_instant(as_of_us)}")
 
 
-@click.command()
-@store_option
-@as_of_option
-@horizon_option
-@active_option
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="For the results.")
-@seed_option
-@json_option
-def backtest(
-    store: Place, as_of_us: int, horizon_days: int, active_within_days: int, out: Path, seed: int, as_json: bool
-) -> None:
-    """Train on what was known before the as-of, score at the as-of, and compare with what then happened.
-
-    Beside ebbtide, the same is done with LightGBM on window features, with recency alone and with a constant. Writes
-    DIR/predictions.parquet (customer_id, churn_probability, churned) and DIR/metrics.json.
-    """
-    from engine.history import History
-    from training.backtest import run_backtest, write_backtest
-
-    history = History.open(store)
-    with stage("Backtesting", as_json=as_json) as progress:
-        result = run_backtest(
-            history,
-            as_of_us=as_of_us,
-            horizon_days=horizon_days,
-            active_within_days=active_within_days,
-            seed=seed,
-            progress=lambda at: _show_epoch(progress, at),
-        )
-    write_backtest(result, out)
-    if as_json:
-        print_json(json.loads((out / "metrics.json").read_text()) | {"out": str(out)})
-        return
-    print_backtest(result)
-    console().print(f"Written: {out / 'predictions.parquet'} and {out / 'metrics.json'}")
-
-
 def run_train(store: Place, *, as_of_us: int, config: TrainConfig, name: str, as_json: bool) -> Bundle:
     """Train with a progress bar over the epochs, and register."""
     from engine.history import History
@@ -123,25 +74,6 @@ def print_train(bundle: Bundle, seconds: float) -> None:
         f"{bundle.active_within_days}."
     )
     out.print(f"Bundle: {literal(bundle.folder)}")
-
-
-def print_backtest(result: BacktestResult) -> None:
-    """The metrics of every model side by side, the best of each in bold."""
-    rows = []
-    for model, metrics in result.metrics.items():
-        cells = [model]
-        for key, _, decimals, best in _METRICS:
-            value = metrics[key]
-            is_best = value == best(other[key] for other in result.metrics.values())
-            cells.append(f"[bold]{value:.{decimals}f}[/]" if is_best else f"{value:.{decimals}f}")
-        rows.append(tuple(cells))
-    first = next(iter(result.metrics.values()))
-    out = console()
-    out.print(
-        f"As of {format_instant(result.as_of_us)}: {first['num_customers']:,} customers active within "
-        f"{result.active_within_days} days; {100 * first['base_rate']:.1f} % did not buy in the {result.horizon_days} days after."
-    )
-    out.print(table((("", "left"), *(heading for _, heading, _, _ in _METRICS)), rows))
 
 
 def _show_epoch(progress: Stage, at: TrainProgress) -> None:

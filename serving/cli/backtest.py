@@ -1,0 +1,175 @@
+"""`ebbtide backtest`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.instants import format_instant
+from engine.storage import Place
+from serving.cli.options import Instant, active_option, seed_option, store_option
+from serving.cli.output import console, json_option, literal, print_json, stage, table
+
+if TYPE_CHECKING:
+    from training.backtest import Backtest, Judgement, Window
+
+_METRICS = (
+    # key in metrics.json, heading, decimals, which is best
+    ("auc", "ROC-AUC", 4, max),
+    ("average_precision", "avg. precision", 4, max),
+    ("brier", "Brier", 4, min),
+    ("log_loss", "log loss", 4, min),
+    ("ece", "ECE", 4, min),
+    ("top_decile_lift", "top-decile lift", 2, max),
+    ("expected_maximum_profit", "exp. max. profit", 3, max),
+)
+_QUICK, _ALL = "quick", "all"
+
+
+@click.command()
+@store_option
+@click.option(
+    "--as-of",
+    "as_of_us",
+    type=Instant(),
+    multiple=True,
+    required=True,
+    help="An origin, UTC: 2017-12-02 or 2017-12-02T08:00:00Z; repeat it for rolling origins, each with a training of its own.",
+)
+@click.option(
+    "--horizon-days",
+    type=click.IntRange(1, 365),
+    multiple=True,
+    default=(30,),
+    show_default=True,
+    help="Churn: no purchase within this many days; repeat it to judge more from the same trainings, which aim at the first.",
+)
+@active_option
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="For the results.")
+@click.option(
+    "--baselines",
+    default=_QUICK,
+    show_default=True,
+    metavar="LIST",
+    help="What to compare with: quick, all (quick and lightgbm_tuned, which takes minutes), or names with commas between.",
+)
+@click.option(
+    "--tuning-trials",
+    type=click.IntRange(0, 10_000),
+    default=40,
+    show_default=True,
+    help="Budget of the search behind lightgbm_tuned.",
+)
+@click.option("--resamples", type=click.IntRange(10, 1_000_000), default=1000, show_default=True, help="Of the bootstrap.")
+@click.option("--customer-value", type=float, default=200.0, show_default=True, help="Of who stays, for the expected profit.")
+@click.option("--offer-cost", type=float, default=10.0, show_default=True, help="Of the offer to each customer who takes it.")
+@click.option("--contact-cost", type=float, default=1.0, show_default=True, help="Of each contact.")
+@seed_option
+@json_option
+def backtest(
+    store: Place,
+    as_of_us: tuple[int, ...],
+    horizon_days: tuple[int, ...],
+    active_within_days: int,
+    out: Path,
+    baselines: str,
+    tuning_trials: int,
+    resamples: int,
+    customer_value: float,
+    offer_cost: float,
+    contact_cost: float,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Train on what was known before the as-of, score at the as-of, and compare with what then happened.
+
+    Beside ebbtide the same is asked of baselines: LightGBM, tuned or not, logistic regression, MBG/NBD, recency, frequency and a
+    constant. Writes DIR/report.html for people, DIR/metrics.json for programs and DIR/predictions.parquet (customer_id,
+    churn_probability, churned, as_of, horizon_days).
+    """
+    from engine.history import History
+    from serving.risk import DEFAULT_THRESHOLDS
+    from training.backtest import BacktestConfig, run_backtest
+    from training.config import TrainConfig
+    from training.evaluation.profit import ProfitConfig
+    from training.report import METRICS_FILE, write_backtest
+
+    config = BacktestConfig(
+        as_of_us=as_of_us,
+        train=TrainConfig(horizon_days=horizon_days[0], active_within_days=active_within_days, seed=seed),
+        further_horizons_days=horizon_days[1:],
+        baselines=_names(baselines),
+        num_tuning_trials=tuning_trials,
+        num_resamples=resamples,
+        grades=DEFAULT_THRESHOLDS.named(),
+        profit=ProfitConfig(customer_value=customer_value, offer_cost=offer_cost, contact_cost=contact_cost),
+    )
+    history = History.open(store)
+    with stage("Backtesting", as_json=as_json) as progress:
+        result = run_backtest(
+            history, config, progress=lambda at: progress.update(done=at.done, total=at.total, note=f"as of {at.step}")
+        )
+    write_backtest(result, out)
+    if as_json:
+        print_json(json.loads((out / METRICS_FILE).read_text()) | {"out": str(out)})
+        return
+    print_backtest(result)
+    console().print(f"Written: {literal(out)}/report.html, metrics.json and predictions.parquet")
+
+
+def print_backtest(result: Backtest) -> None:
+    """The metrics of every model side by side, over all origins of each horizon, and what can be told from them."""
+    for window, judgement in result.pooled:
+        _print_pooled(result, window, judgement)
+    _print_lead_time(result)
+
+
+def _print_pooled(result: Backtest, window: Window, judgement: Judgement) -> None:
+    rows = []
+    for model, metrics in judgement.metrics.items():
+        cells = [model]
+        for key, _, decimals, best in _METRICS:
+            value = metrics[key]
+            is_best = value == best(other[key] for other in judgement.metrics.values())
+            cells.append(f"[bold]{value:.{decimals}f}[/]" if is_best else f"{value:.{decimals}f}")
+        rows.append(tuple(cells))
+    first = next(iter(judgement.metrics.values()))
+    dates = ", ".join(format_instant(instant) for instant in window.as_of_us)
+    out = console()
+    out.print(
+        f"As of {dates}: {first['num_customers']:,} customers active within {result.config.active_within_days} days; "
+        f"{100 * first['base_rate']:.1f} % did not buy in the {window.horizon_days} days after."
+    )
+    out.print(table((("", "left"), *(heading for _, heading, _, _ in _METRICS)), rows))
+    if judgement.best_baseline is not None:
+        value, (low, high) = judgement.estimates.difference("ebbtide", judgement.best_baseline, "auc")
+        verdict = "ahead of" if low > 0 else "behind" if high < 0 else "level with"
+        out.print(
+            f"ebbtide is {verdict} {judgement.best_baseline}, the best of the others: ROC-AUC {value:+.4f}, "
+            f"95 % interval {low:+.4f} to {high:+.4f}."
+        )
+
+
+def _print_lead_time(result: Backtest) -> None:
+    if result.walk is None:
+        return
+    walk = result.walk
+    found = walk.by_ranker["ebbtide"]
+    if found.num_left == 0 or found.num_right + found.num_false == 0:
+        return
+    console().print(
+        f"Lead time: of {found.num_left:,} customers who left, {100 * found.share_in_time:.0f} % were in the top decile "
+        f"{walk.config.goal_days} days or more before {walk.config.rule_days} days had passed without a purchase; "
+        f"{100 * found.accuracy:.0f} % of the alarms were right, {found.num_false:,} were false."
+    )
+
+
+def _names(text: str) -> tuple[str, ...]:
+    from training.baselines import BASELINE_NAMES, QUICK_BASELINES
+
+    if text in (_QUICK, _ALL):
+        return QUICK_BASELINES if text == _QUICK else BASELINE_NAMES
+    return tuple(name.strip() for name in text.split(",") if name.strip())

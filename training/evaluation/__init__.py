@@ -1,0 +1,1 @@
+"""How good probabilities of churn were, once it is known who churned."""

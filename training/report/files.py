@@ -1,0 +1,32 @@
+"""The files of a back-test: predictions.parquet, metrics.json and report.html."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from engine.files import move_into_place, sync_folder, write_bytes_atomic, write_json_atomic
+from training.backtest.windows import Backtest
+from training.report.document import describe_backtest
+from training.report.page import draw_report
+
+PREDICTIONS_FILE = "predictions.parquet"
+METRICS_FILE = "metrics.json"
+REPORT_FILE = "report.html"
+
+
+def write_backtest(result: Backtest, out_dir: str | Path) -> None:
+    """Write the three files into a folder, each whole or not at all; the folder is made if missing."""
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    temporary = out_dir / f".{PREDICTIONS_FILE}.{os.getpid()}.tmp"
+    try:
+        pq.write_table(result.predictions, temporary)
+        move_into_place(temporary, out_dir / PREDICTIONS_FILE)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(out_dir)
+    write_json_atomic(out_dir / METRICS_FILE, describe_backtest(result))
+    write_bytes_atomic(out_dir / REPORT_FILE, draw_report(result).encode())

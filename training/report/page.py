@@ -1,0 +1,179 @@
+"""The page: what was measured, what came of it, and how to read it."""
+
+from __future__ import annotations
+
+from html import escape
+
+from engine.instants import format_instant
+from training.backtest.judging import MODEL, Judgement
+from training.backtest.windows import Backtest, Window
+from training.report.charts import (
+    draw_calibration,
+    draw_differences,
+    draw_gain,
+    draw_lift,
+    draw_origins,
+    draw_precision_recall,
+    draw_roc,
+    draw_scores,
+)
+from training.report.lead_time import draw_lead_time, tabulate_lead_time
+from training.report.style import STYLE_SHEET, label_of
+from training.report.tables import say, say_interval, say_share, tabulate_grades, tabulate_metrics, tabulate_segments
+
+
+def draw_report(result: Backtest) -> str:
+    """A whole HTML document; everything is in it, and nothing is fetched."""
+    window, judgement = result.pooled[0]
+    horizons = " and ".join(str(days) for days in result.config.horizons_days)
+    title = f"Back-test: churn within {horizons} days"
+    parts = [
+        f"<header><h1>{escape(title)}</h1><p>{escape(_summary(result))}</p></header>",
+        _cards(window, judgement),
+        _measured(result),
+        *(_horizon(result, place) for place in range(len(result.pooled))),
+        _lead_time(result),
+        "<footer>ebbtide. Intervals: 95 %, bootstrap of customers, "
+        f"{result.config.num_resamples:,} resamples, paired between models.</footer>",
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{STYLE_SHEET}</style></head><body><main>{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def _summary(result: Backtest) -> str:
+    window, judgement = result.pooled[0]
+    own = judgement.metrics[MODEL]
+    origins = "one origin" if len(window.as_of_us) == 1 else f"{len(window.as_of_us)} origins"
+    text = (
+        f"{own['num_customers']:,} customers at {origins}, active within {result.config.active_within_days} days; "
+        f"{say_share(own['base_rate'])} made no purchase in the {window.horizon_days} days that followed."
+    )
+    best = judgement.best_baseline
+    if best is None:
+        return text
+    value, (low, high) = judgement.estimates.difference(MODEL, best, "auc")
+    verdict = "ahead of" if low > 0 else "behind" if high < 0 else "level with"
+    return (
+        f"{text} In ROC-AUC ebbtide is {verdict} {label_of(best)}, the best of the others: {value:+.4f} ({low:+.4f} to "
+        f"{high:+.4f})."
+    )
+
+
+def _cards(window: Window, judgement: Judgement) -> str:
+    own = judgement.metrics[MODEL]
+    shown = (
+        ("auc", "ROC-AUC", 3),
+        ("average_precision", "Average precision, churn", 3),
+        ("brier", "Brier score", 4),
+        ("calibration_slope", "Calibration slope", 2),
+        ("top_decile_lift", "Top-tenth lift", 2),
+    )
+    cards = [
+        f'<div class="card"><div class="name">{escape(name)}</div><div class="value">{say(own[metric], decimals)}</div>'
+        f'<div class="note">{escape(say_interval(judgement.estimates.interval(MODEL, metric), decimals))}</div></div>'
+        for metric, name, decimals in shown
+    ]
+    return f'<div class="cards">{"".join(cards)}</div>'
+
+
+def _measured(result: Backtest) -> str:
+    config, data = result.config, result.data
+    versions = [
+        str(window.bundle["version"] or f"trained for this back-test, seed {window.bundle['seed']}") for window in result.windows
+    ]
+    profit = config.profit
+    facts = {
+        "Data": f"{data.num_orders:,} orders of {data.num_customers:,} customers, {data.first_order} to {data.last_order}",
+        "History": data.history_hash,
+        "As of (UTC)": ", ".join(format_instant(instant) for instant in config.as_of_us),
+        "Horizon": ", ".join(f"{days} days" for days in config.horizons_days) + "; churn is no purchase within it",
+        "Eligible": f"a purchase in the {config.active_within_days} days before the as-of",
+        "Model": ", ".join(dict.fromkeys(versions))
+        + f"; aimed at {config.train.horizon_days} days, saw nothing from the as-of on",
+        "Baselines": ", ".join(label_of(name) for name in config.baselines) or "none",
+        "Campaign (EMPC)": (
+            f"customer value {profit.customer_value:g}, offer {profit.offer_cost:g}, contact {profit.contact_cost:g}, chance to "
+            f"accept Beta({profit.accept_alpha:g}, {profit.accept_beta:g}); profit per customer of the base"
+        ),
+    }
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in facts.items())
+    return f'<h2>What was measured</h2><div class="sheet"><dl>{rows}</dl></div>'
+
+
+def _horizon(result: Backtest, place: int) -> str:
+    window, judgement = result.pooled[place]
+    num_origins = len(result.config.as_of_us)
+    own = slice(place * num_origins, (place + 1) * num_origins)
+    pooled = f", {num_origins} origins together" if num_origins > 1 else ""
+    parts = [
+        f"<h2>Churn within {window.horizon_days} days{pooled}</h2>",
+        '<p class="lead">AP: average precision, of finding who churns and who stays. ECE: mean distance between promise and '
+        "outcome over ten groups of equal size. Slope 1 and intercept 0: promises are kept. EMPC: expected maximum profit of a campaign. "
+        "Best of each column in blue, 95 % interval below.</p>",
+        f'<div class="sheet">{tabulate_metrics(judgement)}</div>',
+    ]
+    if judgement.baselines:
+        parts.append(
+            "<h3>Ahead of each baseline</h3>"
+            + _figure(
+                draw_differences(judgement),
+                "Paired differences with 95 % intervals; right of the line ebbtide is better. Green and red: the interval leaves "
+                "0 out.",
+            )
+        )
+    if num_origins > 1:
+        parts.append(
+            "<h3>Rolling origins</h3>"
+            + _figure(draw_origins(result.windows[own], result.judgements[own]), "Each origin with a training of its own.")
+        )
+    pictures = (
+        (draw_roc(window, judgement), "Up and left is better; the dashed line is chance. Area under the curve in the legend."),
+        (draw_precision_recall(window, judgement), "The dashed line is the base rate. Average precision in the legend."),
+        (draw_calibration(window, judgement), "Ten groups of equal size; on the dashed line promises are kept. 95 % intervals."),
+        (
+            draw_scores(window, result.config.grades),
+            "Shares of those who churned and of those who stayed; at the foot the grades.",
+        ),
+        (
+            draw_gain(window, judgement),
+            "Contacting customers from the most at risk on; dotted: perfect knowledge, dashed: chance.",
+        ),
+        (draw_lift(window, judgement), "Churn of each tenth over that of all customers; the dashed line is the mean."),
+    )
+    parts.append(f'<h3>Pictures</h3><div class="grid">{"".join(_figure(*picture) for picture in pictures)}</div>')
+    if judgement.segments:
+        parts.append(f'<h3>Segments</h3><div class="sheet">{tabulate_segments(judgement)}</div>')
+    if judgement.grades:
+        parts.append(
+            "<h3>Grades</h3><p class='lead'>Outcomes by grade; on the right the confusion matrix of acting on a grade and all "
+            f'worse ones.</p><div class="sheet">{tabulate_grades(judgement)}</div>'
+        )
+    return "".join(parts)
+
+
+def _lead_time(result: Backtest) -> str:
+    if result.walk is None:
+        return f'<h2>Lead time</h2><div class="notice">{escape(result.no_walk or "")}</div>'
+    config = result.walk.config
+    return (
+        "<h2>Lead time</h2>"
+        f'<p class="lead">Every {config.step_days} days from {format_instant(result.walk.instants_us[0])} on, the '
+        f"{say_share(config.alarmed_share)} of the eligible customers most at risk are alarmed, by the newest model trained before "
+        f"that day. Who really left: no purchase for {config.rule_days} days or more, to the end of the data. The naive rule notices "
+        f"on day {config.rule_days}; the goal of the field is {config.goal_days} days earlier at {100 * config.goal_accuracy:.0f} % "
+        "accuracy. A false alarm is one after which the customer bought again.</p>"
+        '<div class="grid">'
+        + _figure(
+            draw_lead_time(result.walk),
+            f"Customers who left, by how early their first alarm came; left of the dashed line it came {config.goal_days} days "
+            "ahead or more.",
+        )
+        + f'<div class="sheet wide">{tabulate_lead_time(result.walk)}</div></div>'
+    )
+
+
+def _figure(drawing: str, caption: str) -> str:
+    return f'<figure class="sheet">{drawing}<figcaption>{escape(caption)}</figcaption></figure>'
