@@ -20,7 +20,7 @@ from engine.errors import PrerequisiteError
 from engine.history import History
 from engine.ingest import ingest
 from engine.instants import DAY_US, format_instant, parse_instant
-from training.backtest import run_backtest
+from training.backtest import BacktestConfig, run_backtest
 from training.config import TrainConfig
 from training.registry import register
 from training.train import train
@@ -87,13 +87,7 @@ def _compare(
         started_s = time.perf_counter()
         bundle = register(store, train(history, as_of_us=as_of_us, config=config), name="benchmark")
         train_s = time.perf_counter() - started_s
-        result = run_backtest(
-            history,
-            as_of_us=as_of_us,
-            horizon_days=origin.horizon_days,
-            active_within_days=origin.active_within_days,
-            bundle=bundle,
-        )
+        result = run_backtest(history, BacktestConfig(as_of_us=(as_of_us,), train=config), bundle=bundle)
         rows.append({"as of": origin.as_of, "model": f"ebbtide, seed {seed}", **result.metrics["ebbtide"], "train s": train_s})
     baselines = [name for name in result.metrics if name != "ebbtide"]
     rows += [{"as of": origin.as_of, "model": name, **result.metrics[name], "train s": ""} for name in baselines]

@@ -148,7 +148,9 @@ def test_a_backtest_writes_predictions_and_metrics_of_every_model(
     options = ("--as-of", "2024-07-15", "--horizon-days", "30", "--active-within-days", "60")
     document = run_json(capsys, "backtest", "--store", store, *options, "--out", out)
     predictions = pq.read_table(out / "predictions.parquet")
-    assert predictions.column_names == ["customer_id", "churn_probability", "churned"]
+    assert predictions.column_names == ["customer_id", "churn_probability", "churned", "as_of", "horizon_days"]
+    assert (out / "report.html").read_text().startswith("<!doctype html>")
+    assert [grade["grade"] for grade in document["grades"]] == [grade.name for grade in Grade]
     assert json.loads((out / "metrics.json").read_text()).items() <= document.items()
     wanted = {"auc", "average_precision", "brier", "log_loss", "ece", "top_decile_lift", "num_customers", "base_rate"}
     for metrics in document["models"].values():
@@ -210,6 +212,14 @@ MISTAKES = {
         "2024-0",
     ),
     "an option that is not there": (["rescore", "--store", "{store}", "--as-off", AS_OF], "--as-of"),
+    "a baseline that is not there": (
+        ["backtest", "--store", "{store}", "--as-of", "2024-07-15", "--baselines", "oracle", "--out", "{tmp}/out"],
+        "lightgbm_tuned",
+    ),
+    "a second origin past the end": (
+        ["backtest", "--store", "{store}", "--as-of", "2024-07-01", "--as-of", "2024-08-20", "--out", "{tmp}/out"],
+        "2024-0",
+    ),
     "a name that leaves the store": (["train", "--store", "{store}", "--as-of", AS_OF, "--name", "../x"], "name"),
     "no server": (["at-risk", "--target", "127.0.0.1:9", "--timeout-s", "2"], "127.0.0.1:9"),
 }

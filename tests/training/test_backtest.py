@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -13,13 +15,16 @@ import pytest
 from engine.errors import AsOfError, InvalidArgumentError
 from engine.history import History
 from engine.instants import DAY_US
-from kernels import SUMMARY_COLUMNS
-from tests.training.conftest import AS_OF_US, MakeHistory, draw_orders
-from training.backtest import BacktestResult, run_backtest, write_backtest
-from training.baselines import PastOutcomes, predict_by_recency, predict_constant
+from serving.risk import DEFAULT_THRESHOLDS
+from tests.training.conftest import AS_OF_US, QUICK, MakeHistory, draw_orders
+from training.backtest import Backtest, BacktestConfig, BacktestProgress, run_backtest
+from training.baselines import QUICK_BASELINES
 from training.bundle import Bundle
-from training.evaluation import METRIC_NAMES, metrics
+from training.config import TrainConfig
+from training.evaluation.lead_time import LeadTimeConfig
+from training.evaluation.metrics import FURTHER_METRIC_NAMES, METRIC_NAMES, metrics
 from training.registry import register
+from training.report import describe_backtest, draw_report, write_backtest
 from training.trained import TrainedModel
 
 
@@ -29,27 +34,94 @@ def bundle(trained: TrainedModel, tmp_path_factory: pytest.TempPathFactory) -> B
 
 
 @pytest.fixture(scope="module")
-def result(history: History, bundle: Bundle) -> BacktestResult:
-    return run_backtest(history, as_of_us=AS_OF_US, horizon_days=14, active_within_days=60, bundle=bundle)
+def result(history: History, bundle: Bundle) -> Backtest:
+    return run_backtest(history, _config(AS_OF_US), bundle=bundle)
 
 
-def test_the_files_hold_what_was_found(result: BacktestResult, bundle: Bundle, tmp_path: Path) -> None:
+def test_the_files_hold_what_was_found(result: Backtest, bundle: Bundle, tmp_path: Path) -> None:
     write_backtest(result, tmp_path / "new" / "out")
-    assert sorted(path.name for path in (tmp_path / "new" / "out").iterdir()) == ["metrics.json", "predictions.parquet"]
+    assert sorted(path.name for path in (tmp_path / "new" / "out").iterdir()) == [
+        "metrics.json",
+        "predictions.parquet",
+        "report.html",
+    ]
     predictions = pq.read_table(tmp_path / "new" / "out" / "predictions.parquet")
-    assert predictions.schema.names == ["customer_id", "churn_probability", "churned"]
-    assert predictions.schema.types == [pa.int64(), pa.float64(), pa.bool_()]
+    assert predictions.schema.names == ["customer_id", "churn_probability", "churned", "as_of", "horizon_days"]
+    assert predictions.schema.types[:3] == [pa.int64(), pa.float64(), pa.bool_()]
     document = json.loads((tmp_path / "new" / "out" / "metrics.json").read_text())
     assert (document["as_of"], document["horizon_days"], document["active_within_days"]) == ("2024-07-01", 14, 60)
     assert document["bundle"]["content_hash"] == bundle.content_hash
-    assert set(document["models"]) == {"ebbtide", "lightgbm", "recency", "constant"}
-    assert all(set(found) == set(METRIC_NAMES) for found in document["models"].values())
+    assert set(document["models"]) == {"ebbtide", *QUICK_BASELINES}
+    assert all(set(found) == {*METRIC_NAMES, *FURTHER_METRIC_NAMES} for found in document["models"].values())
     churned = predictions["churned"].to_numpy()
     recomputed = metrics(churned, predictions["churn_probability"].to_numpy())
-    assert document["models"]["ebbtide"] == pytest.approx(recomputed)
+    assert {name: document["models"]["ebbtide"][name] for name in METRIC_NAMES} == pytest.approx(recomputed)
 
 
-def test_each_customer_is_asked_about_once_and_labelled_by_what_happened(result: BacktestResult) -> None:
+def test_what_is_known_of_the_metrics_stands_beside_them(result: Backtest) -> None:
+    document = describe_backtest(result)
+    low, high = document["intervals"]["ebbtide"]["auc"]
+    assert low < document["models"]["ebbtide"]["auc"] < high
+    difference = document["differences"]["lightgbm"]["auc"]
+    expected = document["models"]["ebbtide"]["auc"] - document["models"]["lightgbm"]["auc"]
+    assert difference["difference"] == pytest.approx(expected)
+    assert difference["low"] <= difference["difference"] <= difference["high"]
+    assert document["best_baseline"] in QUICK_BASELINES
+    assert {segment["dimension"] for segment in document["segments"]} == {"tenure", "value", "orders", "store"}
+    assert sum(grade["num_churned"] + grade["num_retained"] for grade in document["grades"]) == result.predictions.num_rows
+    assert document["lead_time"]["available"] is False
+    assert "120 days" in document["lead_time"]["reason"]
+    assert document["windows"][0]["models"] == document["models"] == document["pooled"][0]["models"]
+    assert document["models"]["constant"]["calibration_slope"] is None
+
+
+def test_origins_and_horizons_are_judged_apart_and_together(history: History, trained: TrainedModel, tmp_path: Path) -> None:
+    early = register(tmp_path / "early", replace(trained, as_of_us=AS_OF_US - 60 * DAY_US))  # as if it had seen no more
+    config = replace(_config(AS_OF_US, AS_OF_US - 60 * DAY_US), further_horizons_days=(30,), baselines=("recency", "frequency"))
+    quick_walk = replace(config, lead_time=LeadTimeConfig(rule_days=30, step_days=15, goal_days=10))
+    result = run_backtest(history, quick_walk, bundle=early)
+    places = [(window.as_of_us[0], window.horizon_days) for window in result.windows]
+    assert places == [(AS_OF_US - 60 * DAY_US, 14), (AS_OF_US, 14), (AS_OF_US - 60 * DAY_US, 30), (AS_OF_US, 30)]
+    assert [window.horizon_days for window, _ in result.pooled] == [14, 30]
+    assert result.predictions.num_rows == sum(len(window.churned) for window in result.windows)
+    document = describe_backtest(result)
+    assert document["as_of"] == ["2024-05-02", "2024-07-01"]
+    assert document["horizon_days"] == 14
+    assert document["models"]["ebbtide"]["num_customers"] == sum(len(window.churned) for window in result.windows[:2])
+    assert [entry["as_of"] for entry in document["windows"]] == 2 * ["2024-05-02", "2024-07-01"]
+    assert document["lead_time"]["available"] is True
+    assert set(document["lead_time"]["models"]) == {"ebbtide", "recency"}
+    assert document["lead_time"]["models"]["ebbtide"]["num_left"] > 0
+    # Longer horizons are lived through by fewer: the curves of one training serve both.
+    assert (result.windows[2].probability["ebbtide"] <= result.windows[0].probability["ebbtide"]).all()
+    page = draw_report(result)
+    assert "Origin by origin" in page
+    assert "First alarm before the naive rule" in page
+
+
+def test_the_page_holds_everything_and_fetches_nothing(result: Backtest) -> None:
+    page = draw_report(result)
+    document = ElementTree.fromstring(
+        page.removeprefix("<!doctype html>\n")
+        .replace('<meta charset="utf-8">', "")
+        .replace('<meta name="viewport" content="width=device-width, initial-scale=1">', "")
+    )  # well-formed, so that no browser has to guess
+    drawings = [drawing.get("aria-label") for drawing in document.iter("{http://www.w3.org/2000/svg}svg")]
+    assert {"ROC curve", "Precision and recall", "Calibration", "Gain", "Lift by tenth", "Scores of ebbtide"} <= set(drawings)
+    assert not re.search(r"(src|href)=|url\(|@import|<script", page)
+    assert "nan" not in re.sub(r"[a-z]*tenant|finance", "", re.sub(r"<style>.*?</style>", "", page, flags=re.S)).lower()
+    assert "2024-07-01" in page
+
+
+def test_names_from_the_data_cannot_steer_the_page(result: Backtest) -> None:
+    window, judgement = result.pooled[0]
+    segments = [replace(judgement.segments[0], name="store <script>alert(1)</script>"), *judgement.segments[1:]]
+    page = draw_report(replace(result, pooled=((window, replace(judgement, segments=segments)),)))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+def test_each_customer_is_asked_about_once_and_labelled_by_what_happened(result: Backtest) -> None:
     orders = pa.table(draw_orders()).select(["customer_id", "timestamp"])
     instants: dict[int, list[int]] = {}
     for customer, at in zip(orders[0].to_pylist(), orders[1].cast(pa.int64()).to_pylist(), strict=True):
@@ -66,32 +138,42 @@ def test_each_customer_is_asked_about_once_and_labelled_by_what_happened(result:
 
 def test_without_a_bundle_it_trains_first(make_history: MakeHistory) -> None:
     history = make_history(draw_orders(num_customers=150, num_days=120, integer_ids=False))
-    epochs: list[int] = []
-    result = run_backtest(
-        history,
-        as_of_us=AS_OF_US - 80 * DAY_US,
-        horizon_days=14,
-        active_within_days=60,
-        progress=lambda at: epochs.append(at.epoch),
-    )
-    assert epochs
+    told: list[BacktestProgress] = []
+    config = BacktestConfig(as_of_us=(AS_OF_US - 80 * DAY_US,), train=QUICK, baselines=("recency",), num_resamples=10)
+    result = run_backtest(history, config, progress=told.append)
+    assert any("epochs" in at.step for at in told)
+    assert result.pooled[0][0].bundle == {"version": None, "content_hash": None, "seed": 0}
     assert result.predictions.schema.field("customer_id").type == pa.string()
 
 
 def test_a_bundle_that_saw_the_outcome_is_refused(history: History, bundle: Bundle) -> None:
     with pytest.raises(InvalidArgumentError, match="2024-07-01"):
-        run_backtest(history, as_of_us=AS_OF_US - DAY_US, horizon_days=14, active_within_days=60, bundle=bundle)
+        run_backtest(history, _config(AS_OF_US, AS_OF_US - DAY_US), bundle=bundle)
 
 
-def test_a_horizon_past_the_data_is_refused(history: History, bundle: Bundle) -> None:
+def test_a_horizon_past_the_data_is_refused_before_any_training(history: History) -> None:
+    config = replace(_config(AS_OF_US - 60 * DAY_US, AS_OF_US), further_horizons_days=(300,))
+    told: list[BacktestProgress] = []
     with pytest.raises(AsOfError, match="horizon of 300 days"):
-        run_backtest(history, as_of_us=AS_OF_US, horizon_days=300, active_within_days=60, bundle=bundle)
+        run_backtest(history, config, progress=told.append)
+    assert not told
 
 
-def test_the_simple_baselines_say_what_the_past_said() -> None:
-    indicators = np.full((100, len(SUMMARY_COLUMNS)), np.nan, np.float32)
-    indicators[:, 0] = np.arange(100)
-    outcomes = PastOutcomes(indicators=indicators, churned=np.arange(100) >= 75)
-    assert predict_constant(outcomes, indicators[:3]) == pytest.approx([0.25] * 3)
-    rising = predict_by_recency(outcomes, indicators[[10, 90]])
-    assert rising == pytest.approx([0.0, 1.0], abs=1e-3)
+@pytest.mark.parametrize(
+    ("setting", "value"), [("as_of_us", ()), ("further_horizons_days", (400,)), ("baselines", ("oracle",)), ("num_resamples", 1)]
+)
+def test_settings_out_of_their_limits_are_refused(setting: str, value: tuple[object, ...]) -> None:
+    with pytest.raises(InvalidArgumentError):
+        replace(_config(AS_OF_US), **{setting: value})
+
+
+def test_settings_are_put_in_order() -> None:
+    config = replace(_config(2, 1, 2), further_horizons_days=(30, 14, 30), baselines=("constant", "lightgbm"))
+    assert config.as_of_us == (1, 2)
+    assert config.horizons_days == (14, 30)
+    assert config.baselines == ("lightgbm", "constant")
+
+
+def _config(*as_of_us: int) -> BacktestConfig:
+    train = TrainConfig(horizon_days=14, active_within_days=60)
+    return BacktestConfig(as_of_us=as_of_us, train=train, num_resamples=50, grades=DEFAULT_THRESHOLDS.named())

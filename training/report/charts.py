@@ -143,7 +143,7 @@ def draw_differences(judgement: Judgement) -> str:
         ("average_precision", "avg. precision gained", 1.0),
         ("brier", "Brier score saved", -1.0),
     )
-    height = 118 + 30 * len(baselines)
+    height = 92 + 30 * len(baselines)
     panels = []
     for number, (metric, title, sign) in enumerate(metrics):
         rows = []
@@ -160,6 +160,7 @@ def draw_differences(judgement: Judgement) -> str:
             width=(354.0 if number == 0 else 238.0) + 22,
             height=height,
             left=left,
+            top=40,  # no legend
         )
         step = nice_ticks(0, reach, 2)[1:2] or [reach]
         plot.ticks_x([-step[0], 0.0, step[0]], lambda value: f"{value:+.2g}" if value else "0")

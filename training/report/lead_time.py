@@ -22,6 +22,8 @@ def draw_lead_time(walk: Walk) -> str:
         "First alarm before the naive rule",
         x=(f"lead over the rule: {rule} days without a purchase", (0.4, len(names) + 0.6)),
         y=("share of those who left", (0, top)),
+        width=1060,
+        height=330,
     )
     plot.ticks_x(range(1, len(names) + 1), lambda at: names[round(at) - 1], grid=False)
     plot.ticks_y(nice_ticks(0, top), percent)

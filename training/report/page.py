@@ -19,7 +19,7 @@ from training.report.charts import (
 )
 from training.report.lead_time import draw_lead_time, tabulate_lead_time
 from training.report.style import STYLE_SHEET, label_of
-from training.report.tables import say, say_interval, say_share, tabulate_grades, tabulate_metrics, tabulate_segments
+from training.report.tables import say, say_change, say_interval, say_share, tabulate_grades, tabulate_metrics, tabulate_segments
 
 
 def draw_report(result: Backtest) -> str:
@@ -57,8 +57,8 @@ def _summary(result: Backtest) -> str:
     value, (low, high) = judgement.estimates.difference(MODEL, best, "auc")
     verdict = "ahead of" if low > 0 else "behind" if high < 0 else "level with"
     return (
-        f"{text} In ROC-AUC ebbtide is {verdict} {label_of(best)}, the best of the others: {value:+.4f} ({low:+.4f} to "
-        f"{high:+.4f})."
+        f"{text} In ROC-AUC ebbtide is {verdict} {label_of(best)}, the best of the others: {say_change(value, 4)} "
+        f"({say_change(low, 4)} to {say_change(high, 4)})."
     )
 
 
@@ -111,8 +111,9 @@ def _horizon(result: Backtest, place: int) -> str:
     parts = [
         f"<h2>Churn within {window.horizon_days} days{pooled}</h2>",
         '<p class="lead">AP: average precision, of finding who churns and who stays. ECE: mean distance between promise and '
-        "outcome over ten groups of equal size. Slope 1 and intercept 0: promises are kept. EMPC: expected maximum profit of a campaign. "
-        "Best of each column in blue, 95 % interval below.</p>",
+        "outcome over ten groups of equal size. Slope 1 and intercept 0: promises are kept. EMPC: expected maximum profit of a "
+        "campaign. Best of each column in blue, 95 % interval below; chance alone makes an ECE, which "
+        "its interval takes off.</p>",
         f'<div class="sheet">{tabulate_metrics(judgement)}</div>',
     ]
     if judgement.baselines:
@@ -158,20 +159,20 @@ def _lead_time(result: Backtest) -> str:
     if result.walk is None:
         return f'<h2>Lead time</h2><div class="notice">{escape(result.no_walk or "")}</div>'
     config = result.walk.config
+    rule, goal = config.rule_days, config.goal_days
     return (
         "<h2>Lead time</h2>"
         f'<p class="lead">Every {config.step_days} days from {format_instant(result.walk.instants_us[0])} on, the '
-        f"{say_share(config.alarmed_share)} of the eligible customers most at risk are alarmed, by the newest model trained before "
-        f"that day. Who really left: no purchase for {config.rule_days} days or more, to the end of the data. The naive rule notices "
-        f"on day {config.rule_days}; the goal of the field is {config.goal_days} days earlier at {100 * config.goal_accuracy:.0f} % "
-        "accuracy. A false alarm is one after which the customer bought again.</p>"
-        '<div class="grid">'
+        f"{say_share(config.alarmed_share)} of the eligible customers most at risk are alarmed, by the newest model trained "
+        f"before that day. Who really left: no purchase for {rule} days or more, to the end of the data. The naive rule notices "
+        f"on day {rule}; the goal of the field is {goal} days earlier at {100 * config.goal_accuracy:.0f} % accuracy. A false "
+        "alarm is one after which the customer bought again.</p>"
+        '<div class="grid"><div class="wide">'
         + _figure(
             draw_lead_time(result.walk),
-            f"Customers who left, by how early their first alarm came; left of the dashed line it came {config.goal_days} days "
-            "ahead or more.",
+            f"Customers who left, by how early their first alarm came; left of the dashed line: {goal} days ahead or more.",
         )
-        + f'<div class="sheet wide">{tabulate_lead_time(result.walk)}</div></div>'
+        + f'</div><div class="sheet wide">{tabulate_lead_time(result.walk)}</div></div>'
     )
 
 

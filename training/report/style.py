@@ -63,9 +63,9 @@ figcaption { color: #5b6874; font-size: 12.5px; line-height: 1.45; margin-top: 4
 svg { display: block; width: 100%; height: auto; }
 svg text { font-family: system-ui, "Segoe UI", Helvetica, Arial, sans-serif; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
-th { text-align: right; font-weight: 600; color: #5b6874; font-size: 12px; padding: 6px 8px; border-bottom: 1px solid #cfd6dc;
+th { text-align: right; font-weight: 600; color: #5b6874; font-size: 12px; padding: 6px; border-bottom: 1px solid #cfd6dc;
   vertical-align: bottom; }
-td { text-align: right; padding: 7px 8px; border-bottom: 1px solid #edf0f3; white-space: nowrap; }
+td { text-align: right; padding: 7px 6px; border-bottom: 1px solid #edf0f3; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 th:last-child, td:last-child { padding-right: 0; }
 tr:last-child td { border-bottom: 0; }
@@ -73,7 +73,7 @@ tr.own td { background: #eef5fb; font-weight: 600; }
 tr.own td:first-child { padding-left: 8px; border-radius: 5px 0 0 5px; }
 tr.own td:last-child { padding-right: 8px; border-radius: 0 5px 5px 0; }
 tr.head td { font-weight: 600; color: #16202a; padding-top: 14px; border-bottom: 1px solid #cfd6dc; }
-td small { display: block; color: #5b6874; font-size: 11px; font-weight: 400; }
+td small { display: block; color: #5b6874; font-size: 10.5px; font-weight: 400; letter-spacing: -.01em; }
 td b { color: #0b62a4; }
 .swatch { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 7px; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 5px 22px; margin: 0; font-size: 13.5px; }

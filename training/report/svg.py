@@ -10,7 +10,7 @@ from itertools import pairwise
 from training.report.style import FAINT, INK, MUTED, PAPER
 
 Range = tuple[float, float]
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 16.0, 66.0, 48.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58.0, 22.0, 66.0, 48.0
 _LEGEND_CHAR = 6.6  # mean width of a character at 12 px
 
 
@@ -48,11 +48,12 @@ class Plot:
         width: float = 520,
         height: float = 400,
         left: float = _LEFT,
+        top: float = _TOP,
     ) -> None:
         self._title, (self._x_title, self._x), (self._y_title, self._y) = title, x, y
         self._width, self._height = width, height
         self._x0, self._x1 = left, width - _RIGHT
-        self._y0, self._y1 = height - _BOTTOM, _TOP
+        self._y0, self._y1 = height - _BOTTOM, top
         self._axes: list[str] = []
         self._marks: list[str] = []
         self._legend: list[tuple[str, str, str]] = []

@@ -56,7 +56,12 @@ def draw_table(headings: Sequence[str], rows: Sequence[Row]) -> str:
 
 def say(value: float, decimals: int = 0) -> str:
     """A number with thousands apart; a dash where there is none."""
-    return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"
+    return _minus(f"{value:,.{decimals}f}") if math.isfinite(value) else "–"
+
+
+def say_change(value: float, decimals: int) -> str:
+    """A number with its sign."""
+    return _minus(f"{value:+.{decimals}f}")
 
 
 def say_share(value: float) -> str:
@@ -65,9 +70,9 @@ def say_share(value: float) -> str:
 
 
 def say_interval(interval: Interval, decimals: int) -> str:
-    """low … high; nothing where it is not defined."""
+    """low…high; nothing where it is not defined."""
     low, high = interval
-    return f"{low:.{decimals}f} … {high:.{decimals}f}" if math.isfinite(low) else ""
+    return _minus(f"{low:.{decimals}f}…{high:.{decimals}f}") if math.isfinite(low) else ""
 
 
 def tabulate_metrics(judgement: Judgement) -> str:
@@ -96,14 +101,14 @@ def tabulate_segments(judgement: Judgement) -> str:
             cells = [segment.name, say(segment.num_customers), say_share(segment.base_rate)]
             estimates = segment.estimates
             if estimates is None:
-                rows.append(Row([*cells, "too few of an outcome", "", "", "", "", ""]))
+                rows.append(Row([*cells, "too few\nof an outcome", "", "", "", "", ""]))
                 continue
             for metric, decimals in (("auc", 3), ("average_precision", 3), ("brier", 4), ("ece", 3), ("calibration_slope", 2)):
                 interval = say_interval(estimates.interval(MODEL, metric), decimals)
                 cells.append(f"{say(estimates.values[MODEL][metric], decimals)}\n{interval}")
             if reference:
                 value, (low, high) = estimates.difference(MODEL, reference, "auc")
-                cells.append(f"{value:+.3f}\n{low:+.3f} … {high:+.3f}")
+                cells.append(f"{say_change(value, 3)}\n{say_change(low, 3)}…{say_change(high, 3)}")
             else:
                 cells.append("–")
             rows.append(Row(cells))
@@ -158,6 +163,11 @@ def _best(judgement: Judgement, metric: str) -> float:
     if metric in _BEST_NEAR:
         return min(values, key=lambda value: abs(value - _BEST_NEAR[metric]))
     return min(values) if metric in _LOWER_IS_BETTER else max(values)
+
+
+def _minus(text: str) -> str:
+    """With the sign that is as wide as a digit, and not a hyphen."""
+    return text.replace("-", "−")
 
 
 def _cell(text: str) -> str:
