@@ -20,6 +20,7 @@ from rich.text import Text
 
 from serving.cli import cli, main
 from serving.cli.output import literal
+from serving.risk import Grade
 
 AS_OF = "2024-08-01"
 

@@ -151,19 +151,20 @@ def draw_differences(judgement: Judgement) -> str:
             value, (low, high) = judgement.estimates.difference(MODEL, name, metric)
             low, high = sorted((sign * low, sign * high))
             rows.append((name, sign * value, low, high))
-        reach = max(max(abs(low), abs(high)) for _, _, low, high in rows) * 1.08 or 1.0
+        lowest, highest = min(0.0, *(low for _, _, low, _ in rows)), max(0.0, *(high for _, _, _, high in rows))
+        room = 0.06 * (highest - lowest) or 1.0
         left = 138.0 if number == 0 else 22.0
         plot = Plot(
             title,
-            x=("", (-reach, reach)),
+            x=("", (lowest - room, highest + room)),
             y=("", (0.4, len(rows) + 0.6)),
             width=(354.0 if number == 0 else 238.0) + 22,
             height=height,
             left=left,
             top=40,  # no legend
         )
-        step = nice_ticks(0, reach, 2)[1:2] or [reach]
-        plot.ticks_x([-step[0], 0.0, step[0]], lambda value: f"{value:+.2g}" if value else "0")
+        ticks = nice_ticks(lowest - room, highest + room, 3)
+        plot.ticks_x(ticks, lambda value: f"{value:+.2g}" if abs(value) > 1e-12 else "0")
         for place, (_, value, low, high) in enumerate(rows):
             at = len(rows) - place
             colour = GOOD if low > 0 else BAD if high < 0 else MUTED
