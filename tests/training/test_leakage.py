@@ -79,9 +79,9 @@ def _learn_outcomes_not_known_yet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _count_later_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = situation.compute_indicators
+    own = situation.compute_summary
     monkeypatch.setattr(
-        situation, "compute_indicators", lambda partition, customers, as_of_us: own(partition, customers, as_of_us + _LEAK_US)
+        situation, "compute_summary", lambda partition, customers, as_of_us: own(partition, customers, as_of_us + _LEAK_US)
     )
 
 

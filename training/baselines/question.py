@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import AsOfError
-from engine.indicators import compute_indicators
+from engine.indicators import compute_summary
 from engine.instants import DAY_US, format_instant
 from engine.labels import eligible
 from engine.partition import Partition
@@ -25,7 +25,7 @@ class PastOutcomes:
 
     customer_index : int64[n]    into the past
     as_of_us       : int64[n]
-    indicators     : float32[n, NUM_INDICATORS]
+    indicators     : float32[n, len(SUMMARY_COLUMNS)]
     churned        : bool[n]
     """
 
@@ -41,7 +41,7 @@ class Question:
 
     past           : events strictly before as_of_us, no others
     customer_index : int64[n]    the eligible customers, into the past
-    indicators     : float32[n, NUM_INDICATORS]  theirs, at as_of_us
+    indicators     : float32[n, len(SUMMARY_COLUMNS)]  theirs, at as_of_us
     outcomes       : to learn from
     """
 
@@ -67,7 +67,7 @@ def pose_question(past: Partition, *, as_of_us: int, horizon_days: int, active_w
         horizon_days=horizon_days,
         active_within_days=active_within_days,
         customer_index=customers,
-        indicators=compute_indicators(past, customers, as_of_us),
+        indicators=compute_summary(past, customers, as_of_us),
         outcomes=collect_outcomes(past, as_of_us=as_of_us, horizon_days=horizon_days, active_within_days=active_within_days),
     )
 
@@ -93,6 +93,6 @@ def collect_outcomes(past: Partition, *, as_of_us: int, horizon_days: int, activ
     return PastOutcomes(
         customer_index=queries.customer_index,
         as_of_us=queries.as_of_us,
-        indicators=compute_indicators(past, queries.customer_index, queries.as_of_us),
+        indicators=compute_summary(past, queries.customer_index, queries.as_of_us),
         churned=churned,
     )
