@@ -91,7 +91,14 @@ def test_without_time_to_validate_on_the_defaults_stand(question: Question) -> N
     assert answer.details["num_trials"] == 0
 
 
-def test_a_past_without_outcomes_of_both_kinds_is_refused(history: History) -> None:
+@pytest.mark.parametrize("name", BASELINE_NAMES)
+def test_a_past_in_which_nobody_churned_is_learnt_from_as_it_is(name: str, question: Question) -> None:
+    outcomes = replace(question.outcomes, churned=np.zeros_like(question.outcomes.churned))
+    probability = ask_baseline(name, replace(question, outcomes=outcomes), num_trials=2).probability
+    assert ((probability >= 0) & (probability <= 1)).all()
+
+
+def test_a_past_without_outcomes_is_refused(history: History) -> None:
     past = take_past(history.partitions(), before_us=AS_OF_US)
     with pytest.raises(AsOfError, match="past outcomes"):
         pose_question(past, as_of_us=AS_OF_US, horizon_days=300, active_within_days=60)

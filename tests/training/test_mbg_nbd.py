@@ -12,7 +12,7 @@ from training.baselines import pose_question
 from training.baselines.mbg_nbd import Histories, MbgNbd, fit_mbg_nbd, predict_by_mbg_nbd, see_histories
 from training.past import take_past
 
-# What CDNOW's 2,357 customers give, in weeks (Batislam et al. 2007); the fit of their data is in docs/log.md.
+# What BTYDplus and lifetimes give for CDNOW's 2,357 customers, in weeks; our fit of the same data is in docs/log.md.
 CDNOW = MbgNbd(shape=0.525, scale_days=6.183, leave=0.891, stay=1.614)
 
 

@@ -10,6 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from training.baselines.question import Question
+from training.baselines.simple import predict_constant
 from training.tokens import signed_log
 
 # Of the ridge: indicators of overlapping windows say much the same, and unshrunk weights would play them off against each other.
@@ -19,6 +20,10 @@ _MOST_ITERATIONS = 500
 
 def predict_by_logistic_regression(question: Question) -> NDArray[np.float64]:
     """Signed logarithms of the indicators, standardised; what is not defined takes the median and a flag of its own."""
+    if (
+        question.outcomes.churned.all() or not question.outcomes.churned.any()
+    ):  # nothing to tell apart in the past: the base rate is all there is
+        return predict_constant(question)
     model = make_pipeline(
         SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
         StandardScaler(),

@@ -58,7 +58,7 @@ def pose_question(past: Partition, *, as_of_us: int, horizon_days: int, active_w
     """Ask about every customer who is eligible at the as-of.
 
     past   : only events strictly before as_of_us
-    raises : AsOfError where the past holds no outcome of either kind to learn from
+    raises : AsOfError where the past holds no outcome to learn from
     """
     customers = eligible(past, as_of_us, active_within_days)
     return Question(
@@ -76,23 +76,22 @@ def collect_outcomes(past: Partition, *, as_of_us: int, horizon_days: int, activ
     """Every eligible customer at up to twelve instants, the last a horizon before the as-of.
 
     past   : only events strictly before as_of_us
-    raises : AsOfError where nobody churned in them, or everybody did, or there are none
+    raises : AsOfError where there is none
     """
     last_us = as_of_us - horizon_days * DAY_US
     first_us = int(past.timestamp_us.min()) if past.num_events else as_of_us
     instants = [last_us - step * _STEP_DAYS * DAY_US for step in range(_NUM_INSTANTS)]
     instants = [instant for instant in instants if instant > first_us]
     queries = queries_at(past, instants, known_until_us=as_of_us, active_within_days=active_within_days)
-    churned = queries.wait_days >= horizon_days
-    if churned.all() or not churned.any():
+    if len(queries) == 0:
         raise AsOfError(
-            f"as-of {format_instant(as_of_us)}: of {len(churned)} past outcomes that the baselines could learn from, "
-            f"{int(churned.sum())} were without a purchase within {horizon_days} days, expected some and not all; choose a later "
-            "as-of date, or a shorter horizon"
+            f"as-of {format_instant(as_of_us)}: found no past outcomes that the baselines could learn from, expected customers "
+            f"with a purchase in the {active_within_days} days before {format_instant(last_us)}, where the last {horizon_days} days "
+            "begin; choose a later as-of date, or a shorter horizon"
         )
     return PastOutcomes(
         customer_index=queries.customer_index,
         as_of_us=queries.as_of_us,
         indicators=compute_summary(past, queries.customer_index, queries.as_of_us),
-        churned=churned,
+        churned=queries.wait_days >= horizon_days,
     )
