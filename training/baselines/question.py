@@ -86,8 +86,8 @@ def collect_outcomes(past: Partition, *, as_of_us: int, horizon_days: int, activ
     if len(queries) == 0:
         raise AsOfError(
             f"as-of {format_instant(as_of_us)}: found no past outcomes that the baselines could learn from, expected customers "
-            f"with a purchase in the {active_within_days} days before {format_instant(last_us)}, where the last {horizon_days} days "
-            "begin; choose a later as-of date, or a shorter horizon"
+            f"with a purchase in the {active_within_days} days before {format_instant(last_us)}, where the last {horizon_days} "
+            "days begin; choose a later as-of date, or a shorter horizon"
         )
     return PastOutcomes(
         customer_index=queries.customer_index,
