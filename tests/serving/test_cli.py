@@ -147,7 +147,7 @@ def test_a_backtest_writes_predictions_and_metrics_of_every_model(
 ) -> None:
     out = tmp_path / "out"
     options = ("--as-of", "2024-07-15", "--horizon-days", "30", "--active-within-days", "60")
-    document = run_json(capsys, "backtest", "--store", store, *options, "--out", out)
+    document = run_json(capsys, "backtest", "--store", store, *options, "--resamples", "50", "--out", out)
     predictions = pq.read_table(out / "predictions.parquet")
     assert predictions.column_names == ["customer_id", "churn_probability", "churned", "as_of", "horizon_days"]
     assert (out / "report.html").read_text().startswith("<!doctype html>")
