@@ -20,8 +20,9 @@ from engine.errors import PrerequisiteError
 from engine.history import History
 from engine.ingest import ingest
 from engine.instants import DAY_US, format_instant, parse_instant
-from training.backtest import BacktestConfig, run_backtest
+from training.backtest import Backtest, BacktestConfig, run_backtest
 from training.config import TrainConfig
+from training.evaluation.metrics import METRIC_NAMES
 from training.registry import register
 from training.train import train
 
@@ -88,10 +89,15 @@ def _compare(
         bundle = register(store, train(history, as_of_us=as_of_us, config=config), name="benchmark")
         train_s = time.perf_counter() - started_s
         result = run_backtest(history, BacktestConfig(as_of_us=(as_of_us,), train=config), bundle=bundle)
-        rows.append({"as of": origin.as_of, "model": f"ebbtide, seed {seed}", **result.metrics["ebbtide"], "train s": train_s})
+        rows.append({"as of": origin.as_of, "model": f"ebbtide, seed {seed}", **_shown(result, "ebbtide"), "train s": train_s})
     baselines = [name for name in result.metrics if name != "ebbtide"]
-    rows += [{"as of": origin.as_of, "model": name, **result.metrics[name], "train s": ""} for name in baselines]
+    rows += [{"as of": origin.as_of, "model": name, **_shown(result, name), "train s": ""} for name in baselines]
     return rows
+
+
+def _shown(result: Backtest, model: str) -> dict[str, float]:
+    """What is defined of every model, a constant included."""
+    return {metric: result.metrics[model][metric] for metric in METRIC_NAMES}
 
 
 def _date(day: int) -> str:

@@ -81,6 +81,7 @@ dt { color: #5b6874; } dd { margin: 0; overflow-wrap: anywhere; }
 .notice { background: #fff8e8; border: 1px solid #f0deb0; border-radius: 10px; padding: 12px 16px; }
 footer { margin-top: 44px; color: #5b6874; font-size: 12.5px; }
 @media (max-width: 760px) { .grid { grid-template-columns: 1fr; } }
-@media print { body { background: #fff; font-size: 12px; } main { max-width: none; padding: 0; } h2 { break-after: avoid; }
-  @page { size: A4; margin: 14mm; } .sheet, .card { border-color: #d9dfe5; } }
+@media print { body { background: #fff; font-size: 12px; } main { max-width: none; padding: 0; } h2, h3 { break-after: avoid; }
+  @page { size: A4 landscape; margin: 13mm; } .sheet { overflow: visible; } table { font-size: 11px; } th { font-size: 10.5px; }
+  td { padding: 4px 5px; } td small { font-size: 9px; } tr { break-inside: avoid; } .sheet:has(table) { break-inside: auto; } }
 """
