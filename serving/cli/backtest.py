@@ -109,9 +109,7 @@ def backtest(
     )
     history = History.open(store)
     with stage("Backtesting", as_json=as_json) as progress:
-        result = run_backtest(
-            history, config, progress=lambda at: progress.update(done=at.done, total=at.total, note=f"as of {at.step}")
-        )
+        result = run_backtest(history, config, progress=lambda at: progress.update(done=at.done, total=at.total, note=at.step))
     write_backtest(result, out)
     if as_json:
         print_json(json.loads((out / METRICS_FILE).read_text()) | {"out": str(out)})

@@ -144,7 +144,7 @@ def _ask_baselines(history: History, config: BacktestConfig, as_of_us: int, tell
         probability.append({})
         details.append({})
         for place, name in enumerate(config.baselines):
-            step = f"{format_instant(as_of_us)}, {question.horizon_days} days: {name}"
+            step = f"as of {format_instant(as_of_us)}, {question.horizon_days} days: {name}"
             tell(BacktestProgress(step=step, done=place, total=len(config.baselines)))
             answer = ask_baseline(name, question, num_trials=config.num_tuning_trials, seed=config.train.seed)
             probability[-1][name] = answer.probability
@@ -163,7 +163,7 @@ def _model(
     as_of = format_instant(as_of_us)
 
     def after_epoch(at: TrainProgress) -> None:
-        tell(BacktestProgress(step=f"{as_of}: epochs, loss {at.loss:.4f}", done=at.epoch, total=at.num_epochs))
+        tell(BacktestProgress(step=f"as of {as_of}: epochs, loss {at.loss:.4f}", done=at.epoch, total=at.num_epochs))
 
     model = train(history, as_of_us=as_of_us, config=config.train, progress=after_epoch).model
     return model, {"version": None, "content_hash": None, "seed": config.train.seed}
