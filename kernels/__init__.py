@@ -11,13 +11,14 @@ from kernels.operations import (
     window_counts,
     window_sums,
 )
-from kernels.registry import Backend, backend_names, resolve
+from kernels.registry import Backend, BackendError, backend_names, resolve, why_unavailable
 from kernels.summary_columns import SUMMARY_COLUMNS
 
 __all__ = [
     "GAP_COLUMNS",
     "SUMMARY_COLUMNS",
     "Backend",
+    "BackendError",
     "backend_names",
     "gap_statistics",
     "gather_sequences",
@@ -26,6 +27,7 @@ __all__ = [
     "next_selected",
     "resolve",
     "summarise_events",
+    "why_unavailable",
     "window_counts",
     "window_sums",
 ]

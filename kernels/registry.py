@@ -91,16 +91,32 @@ class Backend(Protocol):
     def hash_strings(self, data: NDArray[np.uint8], string_offsets: NDArray[np.int64]) -> NDArray[np.uint64]: ...
 
 
+class BackendError(RuntimeError):
+    """A backend cannot run here: no device, one that failed, or one with too little memory. Another backend does the same."""
+
+
 def backend_names() -> tuple[str, ...]:
-    """The names that `backend=` takes."""
-    return tuple(_LOADERS)
+    """The names that `backend=` takes on this machine. Looks for devices, which takes as long as importing a compiler."""
+    return tuple(name for name in _LOADERS if why_unavailable(name) is None)
+
+
+def why_unavailable(backend: str) -> str | None:
+    """None where the backend runs on this machine; else what was found, and what to do.
+
+    raises : ValueError for an unknown name
+    """
+    try:
+        resolve(backend)
+    except BackendError as error:
+        return str(error)
+    return None
 
 
 @cache
 def resolve(backend: str) -> Backend:
     """The operations of a backend; its package is imported the first time only.
 
-    raises : ValueError for an unknown name, listing the known ones
+    raises : ValueError for an unknown name, listing the known ones; BackendError where it cannot run on this machine
     """
     if backend not in _LOADERS:
         raise ValueError(f"backend: found {backend!r}, expected one of {', '.join(map(repr, _LOADERS))}")
@@ -113,5 +129,16 @@ def _load_cpu() -> Backend:
     return cpu
 
 
+def _load_cuda() -> Backend:
+    try:
+        from kernels import cuda
+    except ImportError as error:  # Numba means to drop its own CUDA target
+        raise BackendError(f"backend 'cuda': found no CUDA for Numba ({error}): pip install 'ebbtide[gpu]'") from error
+    obstacle = cuda.find_obstacle()
+    if obstacle is not None:
+        raise BackendError(f"backend 'cuda': {obstacle}; or use backend 'cpu'")
+    return cuda
+
+
 # Loaded on first use, so that nobody waits for a compiler or a driver that they do not call.
-_LOADERS: dict[str, Callable[[], Backend]] = {"cpu": _load_cpu}
+_LOADERS: dict[str, Callable[[], Backend]] = {"cpu": _load_cpu, "cuda": _load_cuda}

@@ -1,4 +1,4 @@
-"""Two walks over each query's rows: the first finds the span and the extremes, the second the spread around the mean."""
+"""gap_statistics on the CPU: kernels.loops.measure_gaps over ranges of queries."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from kernels.cpu.chunks import run_chunks
 from kernels.cpu.compilation import BOOLS, INDEX, INT64S, compile_loop, output
+from kernels.loops.measure_gaps import NUM_GAP_COLUMNS, measure_gaps
 
-_DAY_US = 86_400_000_000.0
-_NUM_COLUMNS = 6
+_fill = compile_loop((INT64S, BOOLS, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.float64, 2)))(measure_gaps)
 
 
 def gap_statistics(
@@ -21,58 +21,6 @@ def gap_statistics(
     as_of_us: NDArray[np.int64],
 ) -> NDArray[np.float64]:
     """See kernels.operations.gap_statistics and GAP_COLUMNS."""
-    statistics = np.empty((len(begin), _NUM_COLUMNS), np.float64)
+    statistics = np.empty((len(begin), NUM_GAP_COLUMNS), np.float64)
     run_chunks(lambda first, stop: _fill(timestamp_us, selected, begin, end, as_of_us, first, stop, statistics), len(begin))
     return statistics
-
-
-@compile_loop((INT64S, BOOLS, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.float64, 2)))
-def _fill(
-    timestamp_us: NDArray[np.int64],
-    selected: NDArray[np.bool_],
-    begin: NDArray[np.int64],
-    end: NDArray[np.int64],
-    as_of_us: NDArray[np.int64],
-    first: int,
-    stop: int,
-    statistics: NDArray[np.float64],
-) -> None:
-    for query in range(first, stop):
-        num_selected = 0
-        first_us = 0
-        last_us = 0
-        longest_us = 0
-        latest_us = 0
-        for row in range(begin[query], end[query]):
-            if selected[row]:
-                if num_selected == 0:
-                    first_us = timestamp_us[row]
-                else:
-                    latest_us = timestamp_us[row] - last_us
-                    longest_us = max(longest_us, latest_us)
-                last_us = timestamp_us[row]
-                num_selected += 1
-        num_gaps = max(num_selected - 1, 0)
-        statistics[query, 0] = num_gaps
-        for column in range(1, 6):
-            statistics[query, column] = np.nan
-        if num_selected > 0:
-            statistics[query, 5] = (as_of_us[query] - last_us) / _DAY_US
-        if num_gaps > 0:
-            # the gaps add up to the span exactly, in integers
-            mean_us = (last_us - first_us) / num_gaps
-            statistics[query, 1] = mean_us / _DAY_US
-            statistics[query, 3] = longest_us / _DAY_US
-            statistics[query, 4] = latest_us / _DAY_US
-        if num_gaps > 1:
-            squares = 0.0
-            previous_us = first_us
-            for row in range(begin[query], end[query]):
-                # the first selected row meets itself here, and its gap of 0 is none
-                if selected[row]:
-                    num_selected -= 1
-                    if num_selected < num_gaps:
-                        deviation = (timestamp_us[row] - previous_us - mean_us) / _DAY_US
-                        squares += deviation * deviation
-                    previous_us = timestamp_us[row]
-            statistics[query, 2] = np.sqrt(squares / num_gaps)

@@ -1,4 +1,4 @@
-"""Binary search of each query's instant in its customer's events."""
+"""locate_instants on the CPU: kernels.loops.locate_queries over ranges of queries."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from kernels.cpu.chunks import run_chunks
 from kernels.cpu.compilation import INDEX, INT64S, compile_loop, output
+from kernels.loops.locate_queries import locate_queries
+
+_fill = compile_loop((INT64S, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.int64, 1)))(locate_queries)
 
 
 def locate_instants(
@@ -22,25 +25,3 @@ def locate_instants(
         lambda first, stop: _fill(timestamp_us, offsets, customer_index, as_of_us, first, stop, located), len(customer_index)
     )
     return located
-
-
-@compile_loop((INT64S, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.int64, 1)))
-def _fill(
-    timestamp_us: NDArray[np.int64],
-    offsets: NDArray[np.int64],
-    customer_index: NDArray[np.int64],
-    as_of_us: NDArray[np.int64],
-    first: int,
-    stop: int,
-    located: NDArray[np.int64],
-) -> None:
-    for query in range(first, stop):
-        low = offsets[customer_index[query]]
-        high = offsets[customer_index[query] + 1]
-        while low < high:
-            middle = (low + high) // 2
-            if timestamp_us[middle] < as_of_us[query]:
-                low = middle + 1
-            else:
-                high = middle
-        located[query] = low

@@ -1,4 +1,4 @@
-"""Walk forward from each query's first row to the first one that is selected."""
+"""next_selected on the CPU: kernels.loops.find_selected over ranges of queries."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from kernels.cpu.chunks import run_chunks
 from kernels.cpu.compilation import BOOLS, INDEX, INT64S, compile_loop, output
+from kernels.loops.find_selected import find_selected
+
+_fill = compile_loop((INT64S, BOOLS, INT64S, INT64S, INDEX, INDEX, output(types.int64, 1)))(find_selected)
 
 
 def next_selected(
@@ -20,21 +23,3 @@ def next_selected(
     found_us = np.empty(len(begin), np.int64)
     run_chunks(lambda first, last: _fill(timestamp_us, selected, begin, stop, first, last, found_us), len(begin))
     return found_us
-
-
-@compile_loop((INT64S, BOOLS, INT64S, INT64S, INDEX, INDEX, output(types.int64, 1)))
-def _fill(
-    timestamp_us: NDArray[np.int64],
-    selected: NDArray[np.bool_],
-    begin: NDArray[np.int64],
-    stop: NDArray[np.int64],
-    first: int,
-    last: int,
-    found_us: NDArray[np.int64],
-) -> None:
-    for query in range(first, last):
-        found_us[query] = -1
-        for row in range(begin[query], stop[query]):
-            if selected[row]:
-                found_us[query] = timestamp_us[row]
-                break

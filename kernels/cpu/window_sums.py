@@ -1,4 +1,4 @@
-"""As window_counts, with the values of the rows in place of one each."""
+"""window_sums on the CPU: kernels.loops.sum_queries over ranges of queries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 
 from kernels.cpu.chunks import run_chunks
 from kernels.cpu.compilation import BOOLS, FLOAT64S, INDEX, INT64S, compile_loop, output
+from kernels.loops.sum_queries import sum_queries
 from kernels.registry import Number
+
+_fill = compile_loop(
+    (INT64S, INT64S, BOOLS, INT64S, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.int64, 2)),
+    (INT64S, FLOAT64S, BOOLS, INT64S, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.float64, 2)),
+)(sum_queries)
 
 
 def window_sums(
@@ -27,38 +33,3 @@ def window_sums(
         len(begin),
     )
     return sums
-
-
-@compile_loop(
-    (INT64S, INT64S, BOOLS, INT64S, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.int64, 2)),
-    (INT64S, FLOAT64S, BOOLS, INT64S, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.float64, 2)),
-)
-def _fill(
-    timestamp_us: NDArray[np.int64],
-    values: NDArray[Number],
-    selected: NDArray[np.bool_],
-    begin: NDArray[np.int64],
-    end: NDArray[np.int64],
-    as_of_us: NDArray[np.int64],
-    window_us: NDArray[np.int64],
-    first: int,
-    stop: int,
-    sums: NDArray[Number],
-) -> None:
-    num_windows = len(window_us)
-    for query in range(first, stop):
-        total = values.dtype.type(0)  # of the values' own type: an int64 sum must not pass through float64
-        window = 0
-        row = end[query] - 1
-        while row >= begin[query] and window < num_windows:
-            age_us = as_of_us[query] - timestamp_us[row]
-            if age_us > window_us[window]:
-                sums[query, window] = total
-                window += 1
-                continue
-            if selected[row]:
-                total += values[row]
-            row -= 1
-        while window < num_windows:
-            sums[query, window] = total
-            window += 1

@@ -6,6 +6,8 @@ and kinds alone, which is what makes a long history cheap. Sums are of integers,
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -231,7 +233,7 @@ def summarise_queries(
         summary[query, 10] = _change(spend_30, spend_60 - spend_30)
         summary[query, 11] = gap_mean
         # of whole days, so that the variance is exact in integers
-        summary[query, 12] = np.sqrt(num_gaps * squares - span * span) / num_gaps if num_gaps > 1 else np.nan
+        summary[query, 12] = math.sqrt(num_gaps * squares - span * span) / num_gaps if num_gaps > 1 else np.nan
         summary[query, 13] = longest if num_gaps > 0 else np.nan
         summary[query, 14] = _ratio(recency, gap_mean) if num_gaps > 0 else np.nan
         summary[query, 15] = _ratio(busiest, days_90)
