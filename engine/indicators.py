@@ -12,6 +12,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.backends import device_errors
 from engine.coverage import Coverage
 from engine.partition import Partition
 from engine.schema import EventKind
@@ -215,11 +216,12 @@ def compute_indicators(
     as_of_us       : int64[num_queries], or one instant for all
     returns        : float32[num_queries, NUM_INDICATORS], columns as in INDICATORS; the same bits for a query whatever else
                      is asked with it
-    raises         : ValueError for a customer that the partition does not have
+    raises         : ValueError for a customer that the partition does not have; DeviceError, if the backend cannot run here
     """
     return compute_summary(partition, customer_index, as_of_us, backend=backend)[:, :NUM_INDICATORS]
 
 
+@device_errors()
 def compute_summary(
     partition: Partition,
     customer_index: NDArray[np.int64],

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.backends import device_errors
 from engine.errors import InvalidArgumentError
 from engine.instants import DAY_US
 from engine.partition import Partition
 from kernels import locate_instants, next_selected
 
 
+@device_errors()
 def next_purchase_us(
     partition: Partition,
     customer_index: NDArray[np.int64],
@@ -23,7 +25,7 @@ def next_purchase_us(
     customer_index : int64[num_queries]
     as_of_us       : int64[num_queries], or one instant for all
     returns        : int64[num_queries], -1 where the partition holds no such purchase
-    raises         : ValueError for a customer that the partition does not have
+    raises         : ValueError for a customer that the partition does not have; DeviceError, if the backend cannot run here
     """
     instants_us = np.broadcast_to(np.asarray(as_of_us, np.int64), np.shape(customer_index))
     begin = locate_instants(partition.timestamp_us, partition.offsets, customer_index, instants_us, backend=backend)

@@ -15,6 +15,7 @@ from tests.object_store import BUCKET, ObjectStore, running_object_store
 
 # A first example may compile a kernel, and a busy machine may be slow: time is for benchmarks.
 settings.register_profile("ebbtide", deadline=None)
+settings.register_profile("simulator", deadline=None, max_examples=12)  # a thread of a GPU is one of Python's there
 settings.load_profile("ebbtide")
 
 

@@ -1,4 +1,4 @@
-"""What the CUDA driver raises, told apart: device memory that is too small, and everything else."""
+"""What the CUDA driver and its compiler raise, told apart: device memory that is too small, and everything else."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from numba.cuda.cudadrv.error import CudaSupportError
 from kernels.registry import BackendError
 
 
-def is_out_of_memory(error: CudaAPIError) -> bool:
-    """Whether the driver had no device memory left. Its codes are of other types in other bindings; the name is the same."""
-    return "OUT_OF_MEMORY" in str(error)
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the driver had no device memory left. The bindings differ in the type of its codes, and agree on the name."""
+    return _is_of_driver(error) and "OUT_OF_MEMORY" in str(error)
 
 
 @contextmanager
@@ -21,7 +21,14 @@ def driver_errors() -> Iterator[None]:
     """raises : BackendError, in place of what the driver or its linker raised inside."""
     try:
         yield
-    except (CudaAPIError, CudaSupportError, LinkerError) as error:
+    except Exception as error:
+        if not _is_of_driver(error):
+            raise
         raise BackendError(
             f"backend 'cuda': the device failed: {error}; expected it to work: see nvidia-smi, or use backend 'cpu'"
         ) from error
+
+
+def _is_of_driver(error: Exception) -> bool:
+    # what NVIDIA's own packages (cuda.core, cuda.bindings) raise has no public name to catch it by
+    return isinstance(error, CudaAPIError | LinkerError | CudaSupportError) or type(error).__module__.startswith("cuda.")

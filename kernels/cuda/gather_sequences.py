@@ -36,8 +36,7 @@ def gather_sequences(
     return sequences, lengths
 
 
-@cuda.jit
-def _kernel(inputs: Any, num_threads: int, sequences: Any) -> None:
+def _copy_number(inputs: Any, num_threads: int, sequences: Any) -> None:
     values, begin, end = inputs
     index = cuda.grid(1)
     if index < num_threads:
@@ -48,3 +47,6 @@ def _kernel(inputs: Any, num_threads: int, sequences: Any) -> None:
         feature = index % num_features
         row = begin[query] + position
         sequences[query, position, feature] = values[row, feature] if row < end[query] else np.float32(0)
+
+
+_kernel = cuda.jit(_copy_number)

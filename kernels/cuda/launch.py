@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numba import cuda
-from numba.cuda.cudadrv.driver import CudaAPIError
 from numpy.typing import NDArray
 
 from kernels.cuda.failures import driver_errors, is_out_of_memory
@@ -60,7 +59,7 @@ def run_queries(
                 continue
             try:
                 _run_slice(staging, kernel, events, packing, inputs, queries, output, threads_per_query)
-            except CudaAPIError as error:
+            except Exception as error:
                 if not is_out_of_memory(error):
                     raise
                 staging.stream.synchronize()
