@@ -8,7 +8,7 @@ import platform
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,19 @@ from rich.console import Console
 from rich.table import Table
 
 _RESULTS = Path(__file__).parent / "results"
-_REPORTED_VERSIONS = ("numpy", "numba", "pyarrow", "torch", "ray", "grpcio", "duckdb", "polars", "lightgbm", "scikit-learn")
+_REPORTED_VERSIONS = (
+    "numpy",
+    "numba",
+    "numba-cuda",
+    "pyarrow",
+    "torch",
+    "ray",
+    "grpcio",
+    "duckdb",
+    "polars",
+    "lightgbm",
+    "scikit-learn",
+)
 
 Report = Callable[[str, str, Sequence[Mapping[str, Any]]], None]
 
@@ -79,8 +91,16 @@ def _circumstances() -> dict[str, Any]:
         "commit": commit or "unknown",
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": {"cpu": _cpu_name(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version()},
-        "versions": {name: version(name) for name in _REPORTED_VERSIONS},
+        "versions": {name: found for name in _REPORTED_VERSIONS if (found := _installed(name))},
     }
+
+
+def _installed(package: str) -> str | None:
+    """Its version, None where it is not installed: a machine with a GPU may have what its benchmark needs, and no more."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _cpu_name() -> str:

@@ -103,12 +103,15 @@ def _run_slice(
     rest = [staging.upload(array, np.zeros(1, np.int64), np.array([len(array)])) for array in inputs]
     num_queries = len(packing.begin)
     answers = cuda.device_array((num_queries, *output.shape[1:]), output.dtype, stream=staging.stream)
-    num_threads = num_queries * threads_per_query
-    block = min(num_threads, _THREADS_PER_BLOCK)
-    kernel[-(-num_threads // block), block, staging.stream]((*columns, *rest), num_threads, answers)
+    _launch(kernel, (*columns, *rest), num_queries * threads_per_query, answers, staging.stream)
     if isinstance(queries, slice):
         staging.download(answers, output[queries])
     else:
         found = np.empty(answers.shape, output.dtype)
         staging.download(answers, found)
         output[queries] = found
+
+
+def _launch(kernel: Any, inputs: tuple[Any, ...], num_threads: int, answers: Any, stream: Any) -> None:
+    block = min(num_threads, _THREADS_PER_BLOCK)
+    kernel[-(-num_threads // block), block, stream](inputs, num_threads, answers)

@@ -7,25 +7,33 @@ driver's own.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import cycle
+from itertools import cycle, pairwise
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import numba
 import numpy as np
 from numba import cuda
 from numpy.typing import NDArray
 
 PIECE_BYTES = 16 * 2**20
+# One core copies at about a fifth of what the bus to a GPU carries; a thread is worth its start from a few MiB on.
+_MAX_THREADS = 8
+_BYTES_PER_THREAD = 2 * 2**20
 
 
 class Staging:
-    """A stream and the pinned pieces that feed it; belongs to one thread at a time."""
+    """A stream, the pinned pieces that feed it and the threads that fill them; serves one call at a time."""
 
     def __init__(self) -> None:
         self.stream = cuda.stream()
         pieces = [(cuda.pinned_array(PIECE_BYTES, np.uint8), cuda.event()) for _ in range(2)]
         self._pieces = cycle(pieces)
+        cores: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # numba sets it when it is imported
+        self._num_threads = min(cores, _MAX_THREADS)
+        self._threads = ThreadPoolExecutor(self._num_threads, thread_name_prefix="staging")
 
     def upload(self, column: NDArray[Any], run_begin: NDArray[np.int64], run_stop: NDArray[np.int64]) -> Any:
         """A device array of these rows of a column, side by side; it is there when the stream gets that far.
@@ -44,7 +52,7 @@ class Staging:
             position = first
             while position < last:
                 count = min(last - position, capacity - filled)
-                host[filled : filled + count] = values[position : position + count]
+                self._copy(values[position : position + count], host[filled : filled + count])
                 filled += count
                 position += count
                 if filled == capacity:
@@ -60,17 +68,31 @@ class Staging:
         """Copy a device array to a host array of the same type and shape, both contiguous, once the stream has done its work."""
         source, target = device.reshape(host.size), host.reshape(-1)
         capacity = PIECE_BYTES // host.itemsize
-        waiting: list[tuple[NDArray[Any], Any, int]] = []
+        waiting: list[tuple[NDArray[Any], Any, NDArray[Any]]] = []
         for first in range(0, host.size, capacity):
             piece, event = self._next_piece(host.dtype)
             part = piece[: min(capacity, host.size - first)]
             source[first : first + len(part)].copy_to_host(part, stream=self.stream)
             event.record(self.stream)
-            waiting.append((part, event, first))
+            waiting.append((part, event, target[first : first + len(part)]))
             if len(waiting) == 2:
-                _receive(*waiting.pop(0), target)
+                self._receive(*waiting.pop(0))
         for landed in waiting:
-            _receive(*landed, target)
+            self._receive(*landed)
+
+    def _receive(self, part: NDArray[Any], event: Any, target: NDArray[Any]) -> None:
+        event.synchronize()
+        self._copy(part, target)
+
+    def _copy(self, source: NDArray[Any], target: NDArray[Any]) -> None:
+        """target[:] = source, on several threads where it is large; both of one length and axis."""
+        num_parts = min(self._num_threads, source.nbytes // _BYTES_PER_THREAD)
+        if num_parts < 2:
+            np.copyto(target, source)
+            return
+        edges = [len(source) * part // num_parts for part in range(num_parts + 1)]
+        for _ in self._threads.map(lambda part: np.copyto(target[slice(*part)], source[slice(*part)]), pairwise(edges)):
+            pass  # drawing the results raises what a copy raised
 
     def _next_piece(self, dtype: np.dtype[Any]) -> tuple[NDArray[Any], Any]:
         """The piece that is not travelling, as an array of this type; waits until it is free."""
@@ -81,11 +103,6 @@ class Staging:
     def _send(self, host: NDArray[Any], event: Any, device: Any) -> None:
         device.copy_to_device(host, stream=self.stream)
         event.record(self.stream)
-
-
-def _receive(part: NDArray[Any], event: Any, first: int, target: NDArray[Any]) -> None:
-    event.synchronize()
-    target[first : first + len(part)] = part
 
 
 # Pinning memory takes longer than a small call: what a call used waits here for the next one.
