@@ -19,7 +19,7 @@ from numba import cuda
 from numpy.typing import NDArray
 
 PIECE_BYTES = 16 * 2**20
-# One core copies at about a fifth of what the bus to a GPU carries; a thread is worth its start from a few MiB on.
+# One core copies more slowly than the bus to a GPU carries; handing a part to a thread is worth it from a few MiB on.
 _MAX_THREADS = 8
 _BYTES_PER_THREAD = 2 * 2**20
 
