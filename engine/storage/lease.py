@@ -29,6 +29,8 @@ from engine.files import LOCK_NAME
 from engine.storage.remote import RemotePath
 from engine.storage.scratch import Scratch, scratch_of
 
+_NUM_READS, _TORN_S = 3, 0.05
+
 _logger = logging.getLogger(__name__)
 
 
@@ -166,13 +168,14 @@ class Lease:
         self._lapses_at = lapses_at
 
     def _read(self) -> Holder | None:
-        try:
-            values = json.loads(self._path.read_bytes())
-            return Holder(**values)
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError):
-            return None  # no lease of ours: whoever wrote it is not going to keep to the rules of one
+        for _ in range(_NUM_READS):
+            try:
+                return Holder(**json.loads(self._path.read_bytes()))
+            except FileNotFoundError:
+                return None
+            except (ValueError, TypeError):
+                time.sleep(_TORN_S)  # some endpoints show a write before it is whole
+        return None  # no lease of ours: whoever wrote it is not going to keep to the rules of one
 
 
 @contextmanager

@@ -13,13 +13,14 @@ from ray.cluster_utils import Cluster
 
 from engine.executors import RayConfig
 from serving.rescore import RescoreProgress, rescore
-from tests.serving.slow_scoring import SlowRayExecutor, read_starts, wait_for_running
+from tests.serving.slow_scoring import SlowRayExecutor, doom, read_starts, wait_for_running
 
 
 def main(store: Path, as_of_us: int, folder: Path, log: Path) -> None:
     options = {"num_cpus": 1, "object_store_memory": 100 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**options, "include_dashboard": False})
     second = cluster.add_node(**options)
+    doom(log, second.node_id)
     told: dict[str, object] = {}
 
     def take_away(progress: RescoreProgress) -> None:
