@@ -102,7 +102,8 @@ def write_chain(config: ChainConfig, out: Path) -> dict[str, int]:
         visits = _visits(config, traits, days, random)
         feedback = _feedback(traits, orders, random, config)
         for name, table in (("purchases", purchases), ("visits", visits), ("feedback", feedback)):
-            pq.write_table(table, out / f"{name}-{piece:04d}.parquet", compression="zstd")
+            if table.num_rows:  # a till writes no file where nothing happened
+                pq.write_table(table, out / f"{name}-{piece:04d}.parquet", compression="zstd")
         counts["purchases"] += orders.num_rows
         counts["returns"] += rows.num_rows
         counts["visits"] += visits.num_rows

@@ -4,7 +4,8 @@ One query over a relation of events that looks like a history at rest, and one t
 
     events : customer_id, timestamp_us, kind (a name), amount_minor, discount_minor, num_categories, rating, store_id, channel
 
-NULL is "not known". The order of two events of one customer at one instant is open, so that the outlet and the latest rating
+Of the ways to write it that were tried this is the fastest: to keep `seen` made DuckDB a fifth slower, and so did comparing the
+kind anew in each of two dozen filters. NULL is "not known". The order of two events of one customer at one instant is open, so that the outlet and the latest rating
 of customers with such ties may differ from ebbtide's.
 """
 
@@ -83,22 +84,25 @@ def _query(events: str, as_of_us: int) -> str:
     def days(number: int) -> str:
         return f"age <= {number * DAY_US}"
 
-    bought = "kind = 'purchase'"
-    orders = ", ".join(f"count(*) FILTER ({bought} AND {days(window)}) AS orders_{window}d" for window in (*_WINDOWS, 180))
+    def ordered(number: int) -> str:
+        return f"order_age <= {number * DAY_US}"
+
+    orders = ", ".join(f"count(*) FILTER ({ordered(window)}) AS orders_{window}d" for window in (*_WINDOWS, 180))
     spend = ", ".join(
-        f"coalesce(sum(amount_minor) FILTER ({bought} AND {days(window)}), 0) / 100 AS spend_{window}d"
-        for window in (30, 60, 90, 180)
+        f"coalesce(sum(amount_minor) FILTER ({ordered(window)}), 0) / 100 AS spend_{window}d" for window in (30, 60, 90, 180)
     )
     categories = ", ".join(
-        f"coalesce(sum(num_categories) FILTER ({bought} AND {days(window)}), 0) AS categories_{window}d" for window in (90, 180)
+        f"coalesce(sum(num_categories) FILTER ({ordered(window)}), 0) AS categories_{window}d" for window in (90, 180)
     )
     return f"""
-    WITH seen AS (SELECT *, {as_of_us} - timestamp_us AS age FROM {events} WHERE timestamp_us < {as_of_us}),
+    WITH seen AS NOT MATERIALIZED (
+        SELECT *, {as_of_us} - timestamp_us AS age, CASE WHEN kind = 'purchase' THEN {as_of_us} - timestamp_us END AS order_age
+        FROM {events} WHERE timestamp_us < {as_of_us}),
     summed AS (
         SELECT customer_id, {orders}, {spend}, {categories},
-               min(age) FILTER ({bought}) / {DAY_US} AS recency_days,
-               max(age) FILTER ({bought}) / {DAY_US} AS tenure_days,
-               sum(abs(discount_minor)) FILTER ({bought} AND {days(90)}) / 100 AS discount_90d,
+               min(order_age) / {DAY_US} AS recency_days,
+               max(order_age) / {DAY_US} AS tenure_days,
+               sum(abs(discount_minor)) FILTER ({ordered(90)}) / 100 AS discount_90d,
                count(*) FILTER (kind = 'return' AND {days(180)}) AS returns_180d,
                min(age) FILTER (kind = 'visit') / {DAY_US} AS days_since_visit,
                min(age) FILTER (kind = 'login') / {DAY_US} AS days_since_login,
@@ -109,7 +113,7 @@ def _query(events: str, as_of_us: int) -> str:
         FROM seen GROUP BY customer_id),
     shopping_days AS (
         SELECT customer_id, timestamp_us // {DAY_US} AS day, min(age) AS age
-        FROM seen WHERE {bought} GROUP BY customer_id, day),
+        FROM seen WHERE kind = 'purchase' GROUP BY customer_id, day),
     gaps AS (SELECT customer_id, day - lag(day) OVER (PARTITION BY customer_id ORDER BY day) AS gap FROM shopping_days),
     rhythm AS (
         SELECT customer_id, avg(gap) AS gap_mean_days, max(gap) AS gap_longest_days,
@@ -122,7 +126,7 @@ def _query(events: str, as_of_us: int) -> str:
         SELECT customer_id, store_id, channel,
                lag(store_id) OVER in_time AS store_before, lag(channel) OVER in_time AS channel_before,
                last_value(store_id) OVER in_time AS latest_store, last_value(channel) OVER in_time AS latest_channel
-        FROM seen WHERE {bought} AND {days(90)}
+        FROM seen WHERE {ordered(90)}
         WINDOW in_time AS (
             PARTITION BY customer_id ORDER BY timestamp_us ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)),
     loyalty AS (
@@ -138,7 +142,7 @@ def _query(events: str, as_of_us: int) -> str:
         SELECT row_number() OVER () AS contact, customer_id, timestamp_us FROM seen WHERE kind = 'contact' AND {days(90)}),
     answered AS (
         SELECT DISTINCT contact FROM contacts JOIN seen USING (customer_id)
-        WHERE {bought} AND seen.timestamp_us > contacts.timestamp_us
+        WHERE kind = 'purchase' AND seen.timestamp_us > contacts.timestamp_us
           AND seen.timestamp_us <= contacts.timestamp_us + {14 * DAY_US} AND {days(90)}),
     response AS (
         SELECT customer_id, count(answered.contact) / count(*) AS contact_response_90d

@@ -156,7 +156,8 @@ def map_part(history: Place, record: PartRecord) -> tuple[pa.RecordBatch, pa.Rec
     for (name, _), (schema, num_rows) in zip(record.files, wanted, strict=True):
         path = history / name
         try:
-            reader = pa.ipc.open_file(open_input(path))
+            # Without threads: to hand so little to one and back takes longer than to do it.
+            reader = pa.ipc.open_file(open_input(path), options=pa.ipc.IpcReadOptions(use_threads=False))
             if not reader.schema.equals(schema) or reader.num_record_batches != 1:
                 raise integrity_error(f"{path} is no part of a history: found {reader.schema.names}, expected {schema.names}")
             batch = reader.get_batch(0)
