@@ -5,8 +5,8 @@ One query over a relation of events that looks like a history at rest, and one t
     events : customer_id, timestamp_us, kind (a name), amount_minor, discount_minor, num_categories, rating, store_id, channel
 
 Of the ways to write it that were tried this is the fastest: to keep `seen` made DuckDB a fifth slower, and so did comparing the
-kind anew in each of two dozen filters. NULL is "not known". The order of two events of one customer at one instant is open, so that the outlet and the latest rating
-of customers with such ties may differ from ebbtide's.
+kind anew in each of two dozen filters. NULL is "not known". The order of two events of one customer at one instant is open, so
+that the outlet and the latest rating of customers with such ties may differ from ebbtide's.
 """
 
 from __future__ import annotations
