@@ -10,7 +10,8 @@ import click
 
 from engine.errors import AsOfError, InvalidArgumentError
 from engine.instants import format_instant
-from serving.cli.options import Instant
+from engine.storage import Place
+from serving.cli.options import Instant, StorePlace
 from serving.cli.output import console, count, json_option, literal, print_json, stage, table
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ Examples:
   ebbtide indicators --store ./store --all --as-of 2018-01-01 --out features.parquet
 """
 )
-@click.option("--store", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="The store: one directory.")
+@click.option(
+    "--store", type=StorePlace(), metavar="DIR", help="The store: a directory, or s3://BUCKET/PATH (also gs://, hdfs://)."
+)
 @click.option(
     "--as-of",
     "as_of_us",
@@ -51,7 +54,7 @@ Examples:
 @click.argument("customer_id", required=False, metavar="[CUSTOMER_ID]")
 @json_option
 def indicators(
-    store: Path | None,
+    store: Place | None,
     as_of_us: int | None,
     everyone: bool,
     out: Path | None,
@@ -114,7 +117,7 @@ def _tell_catalogue(as_json: bool) -> None:
     )
 
 
-def _tell_customer(store: Path, customer_id: str, as_of_us: int, backend: str, as_json: bool) -> None:
+def _tell_customer(store: Place, customer_id: str, as_of_us: int, backend: str, as_json: bool) -> None:
     import numpy as np
 
     from engine.feature_table import check_backend
@@ -172,7 +175,7 @@ def _print_customer(customer_id: str, as_of_us: int, values: NDArray[np.float32]
         out.print("\n[dim]-: not known, because the log lacks the source or the customer never did such a thing[/]")
 
 
-def _write_table(store: Path, out: Path, as_of_us: int, backend: str, as_json: bool) -> None:
+def _write_table(store: Place, out: Path, as_of_us: int, backend: str, as_json: bool) -> None:
     from engine.feature_table import write_feature_table
     from engine.history import History
 
