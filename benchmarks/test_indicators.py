@@ -19,6 +19,7 @@ from benchmarks import duckdb_indicators, measured_indicators, polars_indicators
 from benchmarks.conftest import Report
 from benchmarks.process_usage import Stopwatch
 from benchmarks.standard_chain import Chain
+from engine.chain_indicators import ChainIndicators
 from engine.indicators import INDICATOR_NAMES
 
 _BARS = {"DuckDB": 40, "Polars": 80}  # how many times as long a peer should take
@@ -69,11 +70,10 @@ def test_every_indicator_from_the_history_at_rest(chain: Chain, quick: bool, rep
     report("indicators_at_rest", f"{len(INDICATOR_NAMES)} indicators of {chain.name}, at rest", rows)
 
 
-def _of_ebbtide(found: list[tuple[pa.StringArray, NDArray[np.float32]]]) -> Answer:
-    ids = np.concatenate([np.asarray(ids.cast(pa.int64())) for ids, _ in found])
+def _of_ebbtide(found: ChainIndicators) -> Answer:
+    ids = np.asarray(found.customer_ids.cast(pa.int64()))
     order = np.argsort(ids)
-    values = np.concatenate([indicators for _, indicators in found])[order]
-    columns = {name: values[:, column].astype(np.float64) for column, name in enumerate(INDICATOR_NAMES)}
+    columns = {name: found.values[order, column].astype(np.float64) for column, name in enumerate(INDICATOR_NAMES)}
     return {"customer_id": ids[order].astype(np.float64), **columns}
 
 
