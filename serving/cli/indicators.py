@@ -49,7 +49,11 @@ Examples:
     help="Where --all writes; .parquet, .csv or .arrow says the format. An old file is replaced once the new one is whole.",
 )
 @click.option(
-    "--backend", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True, help="What computes; the numbers agree."
+    "--backend",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="What computes; cuda needs a GPU and a build with it.",
 )
 @click.argument("customer_id", required=False, metavar="[CUSTOMER_ID]")
 @json_option
@@ -180,7 +184,7 @@ def _write_table(store: Place, out: Path, as_of_us: int, backend: str, as_json: 
     from engine.history import History
 
     history = History.open(store)
-    with stage("Indicators", quiet=as_json) as progress:
+    with stage("Indicators", as_json=as_json) as progress:
         report = write_feature_table(
             history,
             out,
