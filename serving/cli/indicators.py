@@ -124,11 +124,11 @@ def _tell_catalogue(as_json: bool) -> None:
 def _tell_customer(store: Place, customer_id: str, as_of_us: int, backend: str, as_json: bool) -> None:
     import numpy as np
 
-    from engine.feature_table import check_backend
+    from engine.feature_table import load_backend
     from engine.history import History
     from engine.indicators import INDICATORS, compute_indicators
 
-    check_backend(backend)
+    load_backend(backend)
     history = History.open(store)
     history.check_as_of(as_of_us)
     partition, row = history.find(customer_id)
