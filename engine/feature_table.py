@@ -18,6 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from engine.backends import device_errors
 from engine.bucket_walk import walk_buckets
 from engine.errors import InvalidArgumentError
 from engine.files import move_into_place, sync_folder
@@ -149,11 +150,12 @@ def write_feature_table(
 def load_backend(backend: str) -> None:
     """Refuse what this build cannot compute on, and load what it can: compiled code takes a second on its way from the disk.
 
-    raises : InvalidArgumentError
+    raises : InvalidArgumentError; DeviceError where the device cannot be used
     """
     if backend not in backend_names():
         raise InvalidArgumentError("backend", f"found {backend!r}, expected one of {', '.join(backend_names())}")
-    resolve(backend)
+    with device_errors():
+        resolve(backend)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -53,7 +53,7 @@ Examples:
     type=click.Choice(["cpu", "cuda"]),
     default="cpu",
     show_default=True,
-    help="What computes; cuda needs a GPU and a build with it.",
+    help="What computes; cuda needs a GPU.",
 )
 @click.argument("customer_id", required=False, metavar="[CUSTOMER_ID]")
 @json_option
