@@ -82,7 +82,9 @@ def write_chain(config: ChainConfig, out: Path) -> dict[str, int]:
 
     purchases-*.parquet : customer_id, timestamp, order_id, amount, quantity, discount, store_id, channel, is_return
     visits-*.parquet    : customer_id, timestamp, kind ("visit" or "login"), store_id, channel
-    feedback-*.parquet  : customer_id, timestamp, rating (1 to 5)
+    feedback-*.parquet  : customer_id, timestamp, kind ("feedback"), rating (1 to 5)
+
+    Rows say their kind where they are no purchases, so that one ingest takes the whole folder.
     """
     out.mkdir(parents=True, exist_ok=True)
     traits = _draw_traits(config)
@@ -100,7 +102,8 @@ def write_chain(config: ChainConfig, out: Path) -> dict[str, int]:
         visits = _visits(config, traits, days, random)
         feedback = _feedback(traits, orders, random, config)
         for name, table in (("purchases", purchases), ("visits", visits), ("feedback", feedback)):
-            pq.write_table(table, out / f"{name}-{piece:04d}.parquet", compression="zstd")
+            if table.num_rows:  # a till writes no file where nothing happened
+                pq.write_table(table, out / f"{name}-{piece:04d}.parquet", compression="zstd")
         counts["purchases"] += orders.num_rows
         counts["returns"] += rows.num_rows
         counts["visits"] += visits.num_rows
@@ -230,7 +233,14 @@ def _feedback(traits: _Traits, orders: pa.Table, random: np.random.Generator, co
     day = rated["timestamp"].cast(pa.int64()).to_numpy() / DAY_US - _START_DAY
     gloom = 1.5 * np.clip(1 - (traits.lapses[who] - day) / _FADING_DAYS, 0.0, 1.0)
     rating = np.rint(traits.mood[who] - gloom + random.normal(0, 0.6, len(who))).clip(1, 5).astype(np.int8)
-    return pa.table({"customer_id": rated["customer_id"], "timestamp": rated["timestamp"], "rating": pa.array(rating)})
+    return pa.table(
+        {
+            "customer_id": rated["customer_id"],
+            "timestamp": rated["timestamp"],
+            "kind": pa.array(np.full(len(who), "feedback")),
+            "rating": pa.array(rating),
+        }
+    )
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What every benchmark shares: `--quick` for CI, and one JSON file of results for each subject."""
+"""What every benchmark shares: the size, `--quick` for CI, the chain, and one JSON file of results for each subject."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.standard_chain import Chain, make_chain
+
+# As many as ebbtide gets; Polars reads it when it is imported.
+os.environ.setdefault("POLARS_MAX_THREADS", "2")
 
 _RESULTS = Path(__file__).parent / "results"
 _REPORTED_VERSIONS = (
@@ -36,6 +41,9 @@ Report = Callable[[str, str, Sequence[Mapping[str, Any]]], None]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--quick", action="store_true", help="small inputs, one round, nothing written to benchmarks/results")
+    parser.addoption("--customers", type=int, help="size of the generated chain: 1,000,000, or 2,000 where quick")
+    parser.addoption("--scratch", type=Path, help="folder that keeps the generated chain and its store for the next run")
+    parser.addoption("--three-times", action="store_true", help="ingest a chain of three times the size, too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -54,6 +62,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def quick(request: pytest.FixtureRequest) -> bool:
     """Whether this is the quick pass of CI: it proves that the benchmarks run, its figures are not kept."""
     return bool(request.config.getoption("--quick"))
+
+
+@pytest.fixture(scope="session")
+def three_times(request: pytest.FixtureRequest) -> bool:
+    """Whether to take the time for a chain of three times the size."""
+    return bool(request.config.getoption("--three-times"))
+
+
+@pytest.fixture(scope="session")
+def chain(request: pytest.FixtureRequest, quick: bool, tmp_path_factory: pytest.TempPathFactory) -> Chain:
+    """The standard chain: about 5 GB of disk with its store and the peers' file at its full size."""
+    scratch = request.config.getoption("--scratch") or tmp_path_factory.mktemp("standard-chain")
+    scratch.mkdir(parents=True, exist_ok=True)
+    return make_chain(scratch, request.config.getoption("--customers") or (2_000 if quick else 1_000_000))
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,8 @@ class History:
         self.manifest_hash = manifest_hash
         self._coverage = manifest.coverage
         self._parts: dict[int, tuple[PartRecord, ...]] = manifest.parts_by_bucket()
+        # Buckets that lie in memory once they are read, and are no views of a local file.
+        self._in_memory = {bucket for bucket, parts in self._parts.items() if is_remote(store) or len(parts) > 1}
         self._kept_open: OrderedDict[int, Partition] = OrderedDict()
         self._lock = threading.Lock()
         self._activity: DailyActivity | None = None
@@ -91,9 +93,10 @@ class History:
             raise InvalidArgumentError("bucket", f"found {bucket}, expected 0 to {self.num_buckets - 1}")
         with self._lock:
             partition = self._kept_open.get(bucket)
-            if partition is None:
-                partition = self._read(bucket)
-                self._kept_open[bucket] = partition
+        if partition is None:
+            partition = self._read(bucket)  # outside the lock: threads read buckets side by side
+        with self._lock:
+            partition = self._kept_open.setdefault(bucket, partition)
             self._kept_open.move_to_end(bucket)
             while len(self._kept_open) > 1 and self._holds_too_much():
                 self._kept_open.popitem(last=False)
@@ -126,11 +129,7 @@ class History:
         return dataclasses.replace(partition, coverage=self._coverage)
 
     def _holds_too_much(self) -> bool:
-        num_in_memory = sum(
-            partition.num_events
-            for bucket, partition in self._kept_open.items()
-            if is_remote(self.store) or len(self._parts.get(bucket, ())) > 1
-        )
+        num_in_memory = sum(self._kept_open[bucket].num_events for bucket in self._kept_open.keys() & self._in_memory)
         return len(self._kept_open) > _NUM_KEPT_OPEN or num_in_memory > _NUM_KEPT_EVENTS
 
     def activity(self) -> DailyActivity:

@@ -34,7 +34,8 @@ def write_part(history: Place, staging: Path, bucket: int, events: BucketEvents,
     names = {name: events.names[name].to_pylist() for name in CODE_COLUMNS}
     schema = EVENT_SCHEMA.with_metadata({_NAMES_KEY: json.dumps(names, ensure_ascii=False, sort_keys=True).encode()})
     rows = pa.record_batch([pa.array(events.columns[name]) for name in EVENT_SCHEMA.names], schema=schema)
-    customers_path, events_path = staging / "part.customers.arrow", staging / "part.events.arrow"
+    # A name for each bucket: several may be written at once.
+    customers_path, events_path = staging / f"{bucket:04d}.customers.arrow", staging / f"{bucket:04d}.events.arrow"
     _write_batch(customers_path, customers)
     _write_batch(events_path, rows)
 
@@ -156,7 +157,8 @@ def map_part(history: Place, record: PartRecord) -> tuple[pa.RecordBatch, pa.Rec
     for (name, _), (schema, num_rows) in zip(record.files, wanted, strict=True):
         path = history / name
         try:
-            reader = pa.ipc.open_file(open_input(path))
+            # Without threads: to hand so little to one and back takes longer than to do it.
+            reader = pa.ipc.open_file(open_input(path), options=pa.ipc.IpcReadOptions(use_threads=False))
             if not reader.schema.equals(schema) or reader.num_record_batches != 1:
                 raise integrity_error(f"{path} is no part of a history: found {reader.schema.names}, expected {schema.names}")
             batch = reader.get_batch(0)

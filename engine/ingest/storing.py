@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.bucket_walk import available_cores, walk_buckets
 from engine.history.events import BucketEvents, concatenate
 from engine.history.folding import fold
 from engine.history.manifest import Manifest, PartRecord
 from engine.history.parts import read_events, write_part
 from engine.history.totals import BucketTotals, add_arrivals, measure_events
 from engine.ingest.arrival import MergeCounts, meet
-from engine.ingest.orders import aggregate_lines
+from engine.ingest.orders import Orders, aggregate_lines
 from engine.ingest.spill import Spill
 from engine.storage import Delivery, Place
 
@@ -20,6 +21,8 @@ from engine.storage import Delivery, Place
 MAX_PARTS = 8
 # The first part is written anew once what came after it has grown to this share of it, so that folding costs little.
 _LARGE_SHARE = 0.25
+# Lines of the buckets that are under way on several threads: about 200 MB. A store that began small has large buckets.
+_LINES_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,37 +59,69 @@ def _store(
 ) -> Stored:
     parts = {} if present is None else present.parts_by_bucket()
     totals = {} if present is None else {bucket.bucket: bucket for bucket in present.totals}
+
+    def settle(bucket: int) -> _Settled:
+        lines = [aggregate_lines(piece) for piece in spill.pieces(bucket)]
+        settled = _settle(history, staging, bucket, lines, parts.get(bucket, ()), totals.get(bucket), delivery)
+        spill.remove(bucket)
+        return settled
+
+    buckets = spill.buckets()
     counts = MergeCounts()
     rounding_units = 0
-    for bucket in spill.buckets():
-        pieces = [aggregate_lines(lines) for lines in spill.pieces(bucket)]
-        arriving = pieces[0].events
-        for piece in pieces[1:]:
-            arriving = concatenate(arriving, piece.events)
-        stored = [read_events(history, part) for part in parts.get(bucket, ())]
-        arrival = meet(stored, arriving)
-        if arrival.events.num_events:
-            stored.append(arrival.events)
-            known = totals.get(bucket)
-            grown = (
-                None
-                if known is None
-                else add_arrivals(
-                    known, arriving=arrival.events, num_new_customers=arrival.num_new_customers, replaced=arrival.replaced
-                )
-            )
-            totals[bucket] = measure_events(bucket, fold(stored)) if grown is None else grown
-            kept, folded = _fold_if_many(stored)
-            parts[bucket] = (*parts.get(bucket, ())[:kept], write_part(history, staging, bucket, folded, delivery))
-        spill.remove(bucket)
-        counts += arrival.counts
-        rounding_units += sum(piece.rounding_units for piece in pieces)
+    num_threads = min(available_cores(), max(1, _LINES_AT_ONCE // int(spill.num_lines.max(initial=1))))
+    for bucket, settled in zip(buckets, walk_buckets(buckets, settle, num_threads=num_threads), strict=True):
+        if settled.totals is not None:
+            parts[bucket], totals[bucket] = settled.parts, settled.totals
+        counts += settled.counts
+        rounding_units += settled.rounding_units
         on_rows(int(spill.num_lines[bucket]))
     return Stored(
         parts=tuple(part for bucket in sorted(parts) for part in parts[bucket]),
         totals=tuple(totals[bucket] for bucket in sorted(totals)),
         counts=counts,
         rounding_units=rounding_units,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Settled:
+    """A bucket after its lines; parts and totals as they were where nothing new came."""
+
+    parts: tuple[PartRecord, ...]
+    totals: BucketTotals | None
+    counts: MergeCounts
+    rounding_units: int
+
+
+def _settle(
+    history: Place,
+    staging: Path,
+    bucket: int,
+    pieces: Sequence[Orders],
+    parts: tuple[PartRecord, ...],
+    totals: BucketTotals | None,
+    delivery: Delivery,
+) -> _Settled:
+    arriving = pieces[0].events
+    for piece in pieces[1:]:
+        arriving = concatenate(arriving, piece.events)
+    stored = [read_events(history, part) for part in parts]
+    arrival = meet(stored, arriving)
+    if arrival.events.num_events:
+        stored.append(arrival.events)
+        grown = (
+            None
+            if totals is None
+            else add_arrivals(
+                totals, arriving=arrival.events, num_new_customers=arrival.num_new_customers, replaced=arrival.replaced
+            )
+        )
+        totals = measure_events(bucket, fold(stored)) if grown is None else grown
+        kept, folded = _fold_if_many(stored)
+        parts = (*parts[:kept], write_part(history, staging, bucket, folded, delivery))
+    return _Settled(
+        parts=parts, totals=totals, counts=arrival.counts, rounding_units=sum(piece.rounding_units for piece in pieces)
     )
 
 

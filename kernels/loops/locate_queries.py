@@ -19,6 +19,9 @@ def locate_queries(
     for query in range(first, stop):
         low = offsets[customer_index[query]]
         high = offsets[customer_index[query] + 1]
+        # The instant is often one after everything: then the row that a walk begins with is the only one to be read.
+        if low < high and timestamp_us[high - 1] < as_of_us[query]:
+            low = high
         while low < high:
             middle = (low + high) // 2
             if timestamp_us[middle] < as_of_us[query]:

@@ -11,6 +11,7 @@ from serving.cli.backtest import backtest
 from serving.cli.compact import compact
 from serving.cli.demo import demo
 from serving.cli.forget import forget
+from serving.cli.indicators import indicators
 from serving.cli.ingest import ingest
 from serving.cli.rescore import rescore
 from serving.cli.serve import serve
@@ -51,5 +52,5 @@ def cli() -> None:
     """
 
 
-for _command in (ingest, train, backtest, rescore, serve, score, at_risk, status, verify, compact, forget, demo):
+for _command in (ingest, train, backtest, rescore, serve, score, at_risk, indicators, status, verify, compact, forget, demo):
     cli.add_command(_command)

@@ -55,12 +55,13 @@ def literal(value: object) -> str:
 def table(columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str]], *, title: str | None = None) -> Table:
     """A plain table.
 
-    columns : a heading, or (heading, "left" | "right"); headings alone are flush right, as numbers are
+    columns : a heading, or (heading, "left" | "right" | "wrap"); headings alone are flush right, as numbers are; text that
+              wraps is flush left, and broken where the terminal is too narrow
     """
     grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         heading, justify = (column, "right") if isinstance(column, str) else column
-        grid.add_column(heading, justify="left" if justify == "left" else "right", no_wrap=True, header_style="dim")
+        grid.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=justify != "wrap", header_style="dim")
     for row in rows:
         grid.add_row(*row)
     return grid
