@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from engine.errors import InvalidArgumentError
 
 # Days. Fine where weekly shoppers come back, coarse where only the lapsed are left.
 DEFAULT_EDGES_DAYS: tuple[float, ...] = (1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 180, 270, 365)
+
+# (fewer customers than, state, head, dropout). What is larger learns a small chain by heart: of 400 customers, the usual size had
+# a Brier score of .0945 against .0930 on Complete Journey, and .2111 against .2070 on Online Retail (docs/log.md).
+SMALL_CHAINS: tuple[tuple[int, int, int, float], ...] = ((700, 16, 32, 0.3), (2000, 24, 48, 0.2))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +61,9 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     """Size and shape of the sequence model."""
 
+    adapt_size: bool = True
+    """Where there are few customers to learn from, a smaller model with more dropout takes its place (SMALL_CHAINS)."""
+
     num_epochs: int = 12
     """Passes over the customers."""
 
@@ -99,6 +106,20 @@ class TrainConfig:
         _check("horizon_weight", self.horizon_weight, 0.0, 100.0)
         _check("average_decay", self.average_decay, 0.0, 0.9999)
         _check("max_events", self.max_events, 1000, 2**40)
+
+    def sized_for(self, num_customers: int) -> TrainConfig:
+        """These settings for that many customers to learn from: the same, or with a smaller model."""
+        sizes = [size for below, *size in SMALL_CHAINS if num_customers < below]
+        if not self.adapt_size or not sizes:
+            return self
+        model, (state_size, head_size, dropout) = self.model, sizes[0]
+        smaller = replace(
+            model,
+            state_size=min(model.state_size, int(state_size)),
+            head_size=min(model.head_size, int(head_size)),
+            dropout=max(model.dropout, dropout),
+        )
+        return replace(self, model=smaller)
 
 
 def _check(name: str, value: float, lowest: float, highest: float) -> None:

@@ -58,6 +58,7 @@ def train(
     config = TrainConfig() if config is None else config
     history.check_as_of(as_of_us)
     past = take_past(history.partitions(), before_us=as_of_us, max_events=config.max_events, seed=config.seed)
+    config = config.sized_for(past.num_customers)
     activity = measure_activity([past])
     held_out_us = as_of_us - config.horizon_days * DAY_US
     window = _Window(past, activity, config, held_out_us=held_out_us, as_of_us=as_of_us)
