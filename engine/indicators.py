@@ -106,8 +106,10 @@ INDICATORS: tuple[Indicator, ...] = (
         "spend_change_30d", "value", "competition", _BALANCE, "Spend of the last 30 days against the 30 before.", "below", -0.5
     ),
     _indicator("gap_mean_days", "behaviour", "time", "days", "Mean time between days with a purchase.", "above", 45),
-    _indicator("gap_spread_days", "behaviour", "time", "days", "Standard deviation of those times.", "above", 45),
-    _indicator("gap_longest_days", "behaviour", "time", "days", "Longest of those times.", "above", 90),
+    _indicator(
+        "gap_spread_days", "behaviour", "time", "days", "Standard deviation of time between days with a purchase.", "above", 45
+    ),
+    _indicator("gap_longest_days", "behaviour", "time", "days", "Longest time between days with a purchase.", "above", 90),
     _indicator("lateness", "behaviour", "time", "mean gaps", "Time since the last purchase, in mean gaps.", "above", 2),
     _indicator(
         "weekday_regularity",
