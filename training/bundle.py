@@ -11,7 +11,9 @@ settled, and nothing is ever unpickled.
 from __future__ import annotations
 
 import json
+import platform
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -24,19 +26,38 @@ from engine.errors import IntegrityError, InvalidArgumentError, NoBundleError
 from engine.files import sha256_bytes
 from engine.storage import Place, StoreLike, resolve, write_bytes
 from training.calibration import Calibration
+from training.catalogue import catalogue_hash
 from training.config import ModelConfig, TrainConfig
 from training.inference import FittedModel
 from training.model import SequenceModel
 from training.normaliser import Normaliser
+from training.reference import describe_reference, parse_reference
 from training.situation import SITUATION_NAMES
 from training.tokens import TOKEN_NAMES
 from training.trained import TrainedModel
 
-BUNDLE_SCHEMA_VERSION = 1
+BUNDLE_SCHEMA_VERSION = 2
 WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "bundle.json"
 
 _NETWORK_PREFIX = "network."
+# Fields of the content that the description passes on as they are.
+_DESCRIBED = (
+    "weights_hash",
+    "catalogue_hash",
+    "history_hash",
+    "as_of_us",
+    "first_event_us",
+    "num_customers",
+    "num_events",
+    "config",
+    "calibration",
+    "validation",
+    "backtest",
+    "libraries",
+)
+# What a repetition has to agree in to give the same bits.
+_LIBRARIES = ("numpy", "pyarrow", "scikit-learn", "torch")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,19 +105,39 @@ class Bundle:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BundleDescription:
-    """What bundle.json says, of a bundle whose weights nobody needs right now."""
+    """What bundle.json says, of a bundle whose weights nobody needs right now.
+
+    config     : the settings, as `dataclasses.asdict` of TrainConfig gives them
+    validation : metrics on the last horizon before the as-of, by the first pass, which had not seen it; empty where it told nothing
+    backtest   : metrics of back-tests with the same question, where they were given; see `training.backtest_summary`
+    libraries  : name -> version
+    """
 
     content_hash: str
+    weights_hash: str
+    catalogue_hash: str
+    history_hash: str
     as_of_us: int
+    first_event_us: int
+    num_customers: int
+    num_events: int
     horizon_days: int
     active_within_days: int
+    config: dict[str, Any]
+    calibration: dict[str, float]
+    validation: dict[str, float]
+    backtest: dict[str, Any] | None
+    libraries: dict[str, str]
 
 
-def save(trained: TrainedModel, directory: StoreLike) -> str:
-    """Write the two files into a folder, the description last; returns the content hash."""
+def save(trained: TrainedModel, directory: StoreLike, *, backtest: dict[str, Any] | None = None) -> str:
+    """Write the two files into a folder, the description last; returns the content hash.
+
+    backtest : metrics of back-tests to keep with it, JSON types
+    """
     directory = resolve(directory)
     weights = save_tensors(_tensors(trained.model))
-    content = _content(trained, weights)
+    content = _content(trained, weights) | {"backtest": backtest}
     content_hash = _hash(content)
     write_bytes(directory / WEIGHTS_FILE, weights)
     write_bytes(directory / DESCRIPTION_FILE, _render(content_hash, content))
@@ -134,9 +175,12 @@ def load(directory: StoreLike) -> Bundle:
     trained = TrainedModel(
         model=model,
         as_of_us=content["as_of_us"],
+        first_event_us=content["first_event_us"],
         history_hash=content["history_hash"],
         num_customers=content["num_customers"],
+        num_events=content["num_events"],
         validation=content["validation"],
+        reference=parse_reference(content["reference"]),
     )
     return Bundle(
         name=directory.parent.name, version=directory.name, folder=directory, content_hash=content_hash, trained=trained
@@ -152,9 +196,9 @@ def describe(directory: StoreLike) -> BundleDescription:
     config = content["config"]
     return BundleDescription(
         content_hash=content_hash,
-        as_of_us=content["as_of_us"],
         horizon_days=config["horizon_days"],
         active_within_days=config["active_within_days"],
+        **{name: content[name] for name in _DESCRIBED},
     )
 
 
@@ -175,10 +219,15 @@ def _content(trained: TrainedModel, weights: bytes) -> dict[str, Any]:
     return {
         "weights_hash": sha256_bytes(weights),
         "schema_version": BUNDLE_SCHEMA_VERSION,
+        "catalogue_hash": catalogue_hash(TOKEN_NAMES, SITUATION_NAMES),
         "as_of_us": trained.as_of_us,
+        "first_event_us": trained.first_event_us,
         "history_hash": trained.history_hash,
         "num_customers": trained.num_customers,
+        "num_events": trained.num_events,
         "validation": trained.validation,
+        "reference": describe_reference(trained.reference),
+        "libraries": {"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         "config": asdict(trained.model.config),
         "calibration": asdict(trained.model.calibration),
         "token_names": list(TOKEN_NAMES),
@@ -209,13 +258,15 @@ def _read_description(directory: Place) -> tuple[str, dict[str, Any]]:
         raise IntegrityError(f"{path} is not a bundle's description ({error}); train again") from error
     if not is_as_written:
         raise IntegrityError(f"{path} is not as it was written; the bundle is damaged: train again")
-    version = content["schema_version"]
-    if version != BUNDLE_SCHEMA_VERSION:
-        raise IntegrityError(f"{path}: found bundle schema {version}, expected {BUNDLE_SCHEMA_VERSION}; train again")
+    found = content["schema_version"]
+    if found != BUNDLE_SCHEMA_VERSION:
+        raise IntegrityError(f"{path}: found bundle schema {found}, expected {BUNDLE_SCHEMA_VERSION}; train again")
     for field, names in (("token_names", TOKEN_NAMES), ("situation_names", SITUATION_NAMES)):
         if tuple(content[field]) != names:
             changed = sorted(set(content[field]) ^ set(names)) or ["their order"]
             raise IntegrityError(f"{path}: {field} differ from this version's in {', '.join(changed)}; train again")
+    if content["catalogue_hash"] != catalogue_hash(TOKEN_NAMES, SITUATION_NAMES):
+        raise IntegrityError(f"{path}: the catalogue of indicators is not this version's; train again")
     return content_hash, content
 
 

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.activity import DailyActivity, measure_activity
 from engine.errors import AsOfError
 from engine.history import History
+from engine.indicators import compute_indicators
 from engine.instants import DAY_US, format_instant, next_midnight
+from engine.labels import eligible
 from engine.partition import Partition
 from training.calibration import Calibration, fit_calibration
 from training.config import TrainConfig
@@ -26,8 +29,9 @@ from training.inference import FittedModel, survival_curves
 from training.past import take_past
 from training.predict import churn_probability
 from training.queries import Queries, queries_at
+from training.reference import Reference, measure_reference
 from training.threads import one_torch_thread
-from training.trained import TrainedModel, TrainProgress
+from training.trained import HeldOut, TrainedModel, TrainProgress
 
 # With fewer customers in the held-out window, or fewer of either outcome, nothing can be told from it.
 _LEAST_CUSTOMERS = 50
@@ -71,7 +75,7 @@ def train(
         promised.append(window.probability(model))
         _report(progress, epoch, 2 * config.num_epochs, loss, window.cross_entropy(promised[-1]))
 
-    num_epochs, calibration, validation = config.num_epochs, Calibration(), {}
+    num_epochs, calibration, validation, held_out = config.num_epochs, Calibration(), {}, None
     num_trial_epochs = config.num_epochs if window.is_telling else 0
 
     def after_final_epoch(epoch: int, loss: float, _: FittedModel) -> None:
@@ -82,24 +86,42 @@ def train(
             fit_weights(earlier, activity, config, known_until_us=held_out_us, on_epoch=after_trial_epoch)
             num_epochs = _choose_epochs([window.cross_entropy(probability) for probability in promised])
             calibration = window.calibrate(promised[num_epochs - 1])
-            validation = metrics(window.churned, calibration.apply(promised[num_epochs - 1]))
+            held_out = window.hold_out(calibration.apply(promised[num_epochs - 1]))
+            validation = metrics(window.churned, held_out.probability)
 
         final_config = replace(config, num_epochs=num_epochs)
-        model = fit_weights(past, activity, final_config, known_until_us=as_of_us, on_epoch=after_final_epoch)
+        raw = fit_weights(past, activity, final_config, known_until_us=as_of_us, on_epoch=after_final_epoch)
+        model = replace(raw, calibration=calibration)
+        reference = _measure_reference(model, past, activity, as_of_us, window.churned)
     return TrainedModel(
-        model=replace(model, calibration=calibration),
+        model=model,
         as_of_us=as_of_us,
+        first_event_us=int(past.timestamp_us.min()),
         history_hash=history.manifest_hash,
         num_customers=past.num_customers,
+        num_events=past.num_events,
         validation=validation,
+        reference=reference,
+        held_out=held_out,
     )
+
+
+def _measure_reference(
+    model: FittedModel, past: Partition, activity: DailyActivity, as_of_us: int, churned: NDArray[np.bool_]
+) -> Reference:
+    """The customers eligible at the as-of, as the model to be handed over sees them."""
+    customers = eligible(past, as_of_us, model.config.active_within_days)
+    instants = np.full(len(customers), as_of_us, np.int64)
+    survival = survival_curves(model, past, activity, customers, instants)
+    probability = churn_probability(model.edges_days, survival, model.config.horizon_days)
+    return measure_reference(compute_indicators(past, customers, instants), probability, churned)
 
 
 class _Window:
     """The last horizon before the as-of: who was eligible at its start, and what came of them."""
 
     def __init__(self, past: Partition, activity: DailyActivity, config: TrainConfig, *, held_out_us: int, as_of_us: int) -> None:
-        self._past, self._activity, self._config = past, activity, config
+        self._past, self._activity, self._config, self._held_out_us = past, activity, config, held_out_us
         self.queries: Queries = queries_at(
             past, [held_out_us], known_until_us=as_of_us, active_within_days=config.active_within_days
         )
@@ -116,6 +138,14 @@ class _Window:
         """Churn within the horizon."""
         survival = survival_curves(model, self._past, self._activity, self.queries.customer_index, self.queries.as_of_us)
         return churn_probability(model.edges_days, survival, self._config.horizon_days)
+
+    def hold_out(self, probability: NDArray[np.float64]) -> HeldOut:
+        """These probabilities, by customer."""
+        return HeldOut(
+            as_of_us=self._held_out_us,
+            customer_ids=self._past.customer_ids.take(pa.array(self.queries.customer_index)),
+            probability=probability,
+        )
 
     def cross_entropy(self, probability: NDArray[np.float64]) -> float:
         """Nats per customer."""
