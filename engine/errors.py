@@ -12,6 +12,7 @@
     │   └── NoSnapshotError         run `ebbtide rescore`
     ├── IntegrityError              stored bytes are not those that were written
     ├── StorageError                the machine refuses to read or write a file
+    ├── PromotionRefusedError       a bundle is worse than the one that serves
     ├── StoreBusyError              another process is writing to the store
     ├── DeviceError                 the asked-for device cannot be used
     ├── ExecutionError              a task failed for good
@@ -99,6 +100,10 @@ class IntegrityError(EbbtideError):
 
 class StorageError(EbbtideError):
     """The machine refuses to read or write a file: its disk is full, a right is missing."""
+
+
+class PromotionRefusedError(EbbtideError):
+    """A bundle is worse than the one that serves."""
 
 
 class StoreBusyError(EbbtideError):

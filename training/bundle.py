@@ -108,7 +108,7 @@ class BundleDescription:
     """What bundle.json says, of a bundle whose weights nobody needs right now.
 
     config     : the settings, as `dataclasses.asdict` of TrainConfig gives them
-    validation : metrics on the last horizon before the as-of, by the first pass, which had not seen it; empty where it told nothing
+    validation : metrics on the last horizon before the as-of, by the first pass, which had not seen it; empty where none
     backtest   : metrics of back-tests with the same question, where they were given; see `training.backtest_summary`
     libraries  : name -> version
     """

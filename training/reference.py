@@ -31,9 +31,7 @@ class Reference:
     churn_rate: float
 
 
-def measure_reference(
-    indicators: NDArray[np.float32], probability: NDArray[np.float64], churned: NDArray[np.bool_]
-) -> Reference:
+def measure_reference(indicators: NDArray[np.float32], probability: NDArray[np.float64], churned: NDArray[np.bool_]) -> Reference:
     """Count the customers eligible at the as-of, and the outcomes of the horizon before it.
 
     indicators  : float32[n, NUM_INDICATORS]

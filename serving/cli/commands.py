@@ -10,9 +10,11 @@ from serving.cli.ask import at_risk, score
 from serving.cli.backtest import backtest
 from serving.cli.compact import compact
 from serving.cli.demo import demo
+from serving.cli.drift import drift
 from serving.cli.forget import forget
 from serving.cli.indicators import indicators
 from serving.cli.ingest import ingest
+from serving.cli.models import models
 from serving.cli.rescore import rescore
 from serving.cli.serve import serve
 from serving.cli.status import status
@@ -52,5 +54,22 @@ def cli() -> None:
     """
 
 
-for _command in (ingest, train, backtest, rescore, serve, score, at_risk, indicators, status, verify, compact, forget, demo):
+_COMMANDS = (
+    ingest,
+    train,
+    backtest,
+    rescore,
+    serve,
+    score,
+    at_risk,
+    indicators,
+    status,
+    models,
+    drift,
+    verify,
+    compact,
+    forget,
+    demo,
+)
+for _command in _COMMANDS:
     cli.add_command(_command)

@@ -93,13 +93,13 @@ def _train_and_backtest(store: Path) -> None:
     as_of_us = parse_instant(_BACKTEST_AS_OF)
     config = TrainConfig(horizon_days=_HORIZON_DAYS, active_within_days=_ACTIVE_WITHIN_DAYS)
     started_s = time.perf_counter()
-    bundle = run_train(store, as_of_us=as_of_us, config=config, name="default", as_json=False)
-    print_train(bundle, time.perf_counter() - started_s)
+    registration = run_train(store, as_of_us=as_of_us, config=config, name="default", as_json=False)
+    print_train(registration, time.perf_counter() - started_s)
     with stage("Fitting the baselines") as progress:
         result = run_backtest(
             History.open(store),
             BacktestConfig(as_of_us=(as_of_us,), train=config),
-            bundle=bundle,
+            bundle=registration.bundle,
             progress=lambda at: progress.update(done=at.done, total=at.total, note=at.step),
         )
     print_backtest(result)

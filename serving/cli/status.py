@@ -9,8 +9,9 @@ import click
 
 from engine.instants import format_instant, next_midnight
 from engine.storage import Place
+from serving.cli.models import alias_of, describe_bundle
 from serving.cli.options import store_option
-from serving.cli.output import console, count, json_option, print_json, table
+from serving.cli.output import console, count, json_option, literal, print_json, table
 
 if TYPE_CHECKING:
     from engine.history.manifest import Manifest
@@ -70,17 +71,7 @@ def describe_store(store: Place) -> dict[str, Any]:
     return {
         "store": str(store),
         "history": describe_history(History.open(store).manifest),
-        "bundles": [
-            {
-                "model_version": f"{bundle.name}/{bundle.version}",
-                "is_champion": bundle.is_champion,
-                "as_of": format_instant(bundle.as_of_us),
-                "horizon_days": bundle.horizon_days,
-                "active_within_days": bundle.active_within_days,
-                "model_hash": bundle.content_hash,
-            }
-            for bundle in list_bundles(store)
-        ],
+        "bundles": [describe_bundle(bundle) for bundle in list_bundles(store)],
         "snapshots": [
             {
                 "snapshot_id": snapshot.snapshot_id,
@@ -114,19 +105,20 @@ def _print(document: dict[str, Any]) -> None:
         rows = [
             (
                 bundle["model_version"],
-                bundle["as_of"],
-                f"{bundle['horizon_days']} days",
-                f"{bundle['active_within_days']} days",
-                "champion" if bundle["is_champion"] else "",
+                bundle["as_of"] or "?",
+                f"{bundle['horizon_days'] or '?'} days",
+                f"{bundle['active_within_days'] or '?'} days",
+                alias_of(bundle),
+                f"[red]{literal(bundle['problem'])}[/]" if bundle["problem"] else "",
             )
             for bundle in document["bundles"]
         ]
-        out.print(table((("bundle", "left"), ("as of", "left"), "horizon", "active within", ("", "left")), rows))
+        out.print(table((("bundle", "left"), ("as of", "left"), "horizon", "active within", ("", "left"), ("", "left")), rows))
     else:
         out.print(f"No bundle yet. Next: ebbtide train --store {document['store']} --as-of {history['next_as_of']}")
     out.print()
     if document["snapshots"]:
-        rows = [
+        snapshot_rows = [
             (
                 snapshot["snapshot_id"],
                 snapshot["model_version"] or "?",
@@ -136,6 +128,6 @@ def _print(document: dict[str, Any]) -> None:
             )
             for snapshot in document["snapshots"]
         ]
-        out.print(table((("snapshot", "left"), ("model", "left"), "customers", ("", "left"), ("", "left")), rows))
+        out.print(table((("snapshot", "left"), ("model", "left"), "customers", ("", "left"), ("", "left")), snapshot_rows))
     else:
         out.print("No snapshot yet.")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,8 +14,8 @@ from serving.cli.options import active_option, as_of_option, horizon_option, see
 from serving.cli.output import Stage, console, json_option, literal, print_json, stage
 
 if TYPE_CHECKING:
-    from training.bundle import Bundle
     from training.config import TrainConfig
+    from training.registry import Registration
     from training.trained import TrainProgress
 
 
@@ -25,14 +26,53 @@ if TYPE_CHECKING:
 @horizon_option
 @active_option
 @seed_option
+@click.option(
+    "--as",
+    "alias",
+    type=click.Choice(["champion", "challenger"]),
+    default="champion",
+    show_default=True,
+    help="champion: if it is not clearly worse than the present one, nor older. challenger: leave the champion in any case.",
+)
+@click.option(
+    "--backtest",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The metrics.json of a back-test with the same settings, to be kept on the model's card.",
+)
 @json_option
-def train(store: Place, as_of_us: int, name: str, horizon_days: int, active_within_days: int, seed: int, as_json: bool) -> None:
-    """Train a model on everything before the as-of, and register it as the champion."""
+def train(
+    store: Place,
+    as_of_us: int,
+    name: str,
+    horizon_days: int,
+    active_within_days: int,
+    seed: int,
+    alias: str,
+    backtest: Path | None,
+    as_json: bool,
+) -> None:
+    """Train a model on everything before the as-of, and register it with a card.
+
+    It becomes the champion, which `rescore` scores with, unless it is worse than the present champion beyond chance on customers
+    that neither had seen: then it becomes the challenger, and `ebbtide models promote --force` is the way past that.
+    """
+    from training.backtest_summary import read_backtest
     from training.config import TrainConfig
 
+    summary = read_backtest(backtest, horizon_days=horizon_days, active_within_days=active_within_days) if backtest else None
     config = TrainConfig(horizon_days=horizon_days, active_within_days=active_within_days, seed=seed)
     started_s = time.perf_counter()
-    bundle = run_train(store, as_of_us=as_of_us, config=config, name=name, as_json=as_json)
+    registration = run_train(
+        store,
+        as_of_us=as_of_us,
+        config=config,
+        name=name,
+        as_challenger=alias == "challenger",
+        backtest=summary,
+        as_json=as_json,
+    )
+    bundle, decision = registration.bundle, registration.decision
     seconds = time.perf_counter() - started_s
     if as_json:
         print_json(
@@ -43,35 +83,53 @@ def train(store: Place, as_of_us: int, name: str, horizon_days: int, active_with
                 "as_of": format_instant(bundle.as_of_us),
                 "horizon_days": bundle.horizon_days,
                 "active_within_days": bundle.active_within_days,
+                "alias": decision.alias,
+                "reason": decision.reason,
+                "comparison": decision.verdict,
                 "seconds": round(seconds, 1),
             }
         )
         return
-    print_train(bundle, seconds)
-    console().print(f"Next: ebbtide rescore --store {literal(store)} --as-of {format_instant(as_of_us)}")
+    print_train(registration, seconds)
+    if decision.alias == "champion":
+        console().print(f"Next: ebbtide rescore --store {literal(store)} --as-of {format_instant(as_of_us)}")
+    else:
+        console().print(f"Next: ebbtide models show {bundle.version} --store {literal(store)} --name {name}")
 
 
-def run_train(store: Place, *, as_of_us: int, config: TrainConfig, name: str, as_json: bool) -> Bundle:
+def run_train(
+    store: Place,
+    *,
+    as_of_us: int,
+    config: TrainConfig,
+    name: str,
+    as_challenger: bool = False,
+    backtest: dict[str, Any] | None = None,
+    as_json: bool,
+) -> Registration:
     """Train with a progress bar over the epochs, and register."""
     from engine.history import History
-    from training.registry import check_name, register
+    from training.registry import check_can_register, register_judged
     from training.train import train as run
 
-    check_name(name)
+    check_can_register(store, name)
     history = History.open(store)
     with stage("Training", as_json=as_json) as progress:
         trained = run(history, as_of_us=as_of_us, config=config, progress=lambda at: _show_epoch(progress, at))
-    return register(store, trained, name=name)
+    return register_judged(store, history, trained, name, as_challenger=as_challenger, backtest=backtest)
 
 
-def print_train(bundle: Bundle, seconds: float) -> None:
+def print_train(registration: Registration, seconds: float) -> None:
     """What came of a training, for a person."""
+    bundle, decision = registration.bundle, registration.decision
     out = console()
     out.print(
         f"Trained [bold]{bundle.name}/{bundle.version}[/] in {seconds:.0f} s on what was known before "
         f"{format_instant(bundle.as_of_us)}: churn within {bundle.horizon_days} days, of customers active within "
         f"{bundle.active_within_days}."
     )
+    mark = "" if decision.alias == "champion" else "[yellow]Mind[/]: the champion stays. "
+    out.print(f"{mark}It is {decision.alias}: {literal(decision.reason)}.")
     out.print(f"Bundle: {literal(bundle.folder)}")
 
 

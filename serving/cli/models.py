@@ -1,0 +1,166 @@
+"""`ebbtide models`: list, show, promote, rollback."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.errors import NoHistoryError
+from engine.instants import format_instant
+from engine.storage import Place
+from serving.cli.options import store_option
+from serving.cli.output import console, json_option, literal, print_json, table
+
+if TYPE_CHECKING:
+    from training.registry import BundleInfo, Promotion
+
+_name_option = click.option("--name", help='Of the bundle; "default", or the only one that there is.')
+
+
+@click.group()
+def models() -> None:
+    """The trained bundles of a store: which there are, what they are, and which one serves.
+
+    A name has versions, and two aliases: the champion is what `rescore` scores with, the challenger would like to be.
+    """
+
+
+@models.command("list")
+@store_option
+@click.option("--name", help="Of this name only.")
+@json_option
+def list_models(store: Place, name: str | None, as_json: bool) -> None:
+    """Every version, with its alias and how good it was on the window held out of its training."""
+    from training.registry import list_bundles
+
+    bundles = [bundle for bundle in list_bundles(store) if name in (None, bundle.name)]
+    if as_json:
+        print_json({"store": str(store), "bundles": [describe_bundle(bundle) for bundle in bundles]})
+        return
+    if not bundles:
+        console().print(f"No bundle yet. Next: ebbtide train --store {literal(store)} --as-of DATE")
+        return
+    columns = (
+        ("bundle", "left"),
+        ("", "left"),
+        ("as of", "left"),
+        "horizon",
+        "active within",
+        "ROC-AUC",
+        "log loss",
+        "customers",
+    )
+    console().print(table((*columns, ("", "left")), [_row(bundle) for bundle in bundles]))
+
+
+@models.command()
+@click.argument("version", required=False)
+@store_option
+@_name_option
+@json_option
+def show(version: str | None, store: Place, name: str | None, as_json: bool) -> None:
+    """Print the card of a VERSION (0002, champion or challenger; the champion by default)."""
+    from training.bundle import describe
+    from training.registry import aliases_of, find_version, read_card
+
+    folder = find_version(store, version, name)
+    if not as_json:
+        print("".join(char for char in read_card(folder) if char == "\n" or char.isprintable()), end="")
+        return
+    aliases = aliases_of(store, folder.parent.name)
+    about = describe(folder)
+    print_json(
+        {
+            "model_version": f"{folder.parent.name}/{folder.name}",
+            "path": str(folder),
+            "is_champion": folder.name == aliases.champion,
+            "is_challenger": folder.name == aliases.challenger,
+            **asdict(about),
+            "as_of": format_instant(about.as_of_us),
+            "log": [asdict(change) for change in aliases.log if change.version == folder.name],
+        }
+    )
+
+
+@models.command()
+@click.argument("version", required=False)
+@store_option
+@_name_option
+@click.option("--force", is_flag=True, help="Do not compare with the champion first.")
+@json_option
+def promote(version: str | None, store: Place, name: str | None, force: bool, as_json: bool) -> None:
+    """Make a VERSION the champion; the challenger by default.
+
+    It is refused where it is worse than the champion beyond chance on the newest window that is known to its end: log loss of the
+    same customers, 95 % interval of a paired bootstrap. `ebbtide rescore` scores with the champion from then on.
+    """
+    from engine.history import History
+    from training.registry import promote as run
+
+    try:
+        history = None if force else History.open(store)
+    except NoHistoryError as error:
+        raise NoHistoryError(f"nothing to compare on: {error}; --force promotes without") from error
+    _report(run(store, history, version, name, is_forced=force), "champion", as_json)
+
+
+@models.command()
+@store_option
+@_name_option
+@json_option
+def rollback(store: Place, name: str | None, as_json: bool) -> None:
+    """Make the champion before champion again; once more goes back once more."""
+    from training.registry import rollback as run
+
+    _report(run(store, name), "champion again", as_json)
+
+
+def describe_bundle(bundle: BundleInfo) -> dict[str, Any]:
+    """A version as the document that --json prints; null what a damaged one does not tell."""
+    about = bundle.description
+    return {
+        "model_version": f"{bundle.name}/{bundle.version}",
+        "is_champion": bundle.is_champion,
+        "is_challenger": bundle.is_challenger,
+        "as_of": format_instant(about.as_of_us) if about else None,
+        "horizon_days": about.horizon_days if about else None,
+        "active_within_days": about.active_within_days if about else None,
+        "model_hash": about.content_hash if about else None,
+        "num_customers": about.num_customers if about else None,
+        "validation": about.validation if about else None,
+        "problem": bundle.problem or None,
+    }
+
+
+def alias_of(bundle: dict[str, Any]) -> str:
+    """What a described version is, in a word."""
+    return "champion" if bundle["is_champion"] else "challenger" if bundle["is_challenger"] else ""
+
+
+def _row(bundle: BundleInfo) -> tuple[str, ...]:
+    told = describe_bundle(bundle)
+    version, alias = told["model_version"], alias_of(told)
+    about = bundle.description
+    if about is None:
+        return version, alias, "", "", "", "", "", "", f"[red]{literal(bundle.problem)}[/]"
+    auc, log_loss = (f"{about.validation[metric]:.4f}" if metric in about.validation else "" for metric in ("auc", "log_loss"))
+    days = (f"{about.horizon_days} days", f"{about.active_within_days} days")
+    return version, alias, told["as_of"], *days, auc, log_loss, f"{about.num_customers:,}", ""
+
+
+def _report(promotion: Promotion, what: str, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "model_version": f"{promotion.name}/{promotion.version}",
+                "before": f"{promotion.name}/{promotion.before}" if promotion.before else None,
+                "reason": promotion.reason,
+                "comparison": promotion.verdict.describe() if promotion.verdict else None,
+            }
+        )
+        return
+    out = console()
+    out.print(f"[bold]{promotion.name}/{promotion.version}[/] is {what}: {literal(promotion.reason)}.")
+    out.print("The next `ebbtide rescore` scores with it.")
