@@ -16,7 +16,7 @@ _OPTION = "--backtest"
 def read_backtest(path: Path, *, horizon_days: int, active_within_days: int) -> dict[str, Any]:
     """The summary of a metrics.json that `ebbtide backtest` wrote.
 
-    returns : {"as_of": one or several dates, "metrics": {name: number or None}, "intervals": {name: [low, high]}, "hash": the file's}
+    returns : {"as_of": one or several dates, "metrics": {name: number or None}, "intervals": {name: [low, high]}, "hash": file's}
     raises  : InvalidArgumentError for another file, or for a back-test of another question than the model's
     """
     try:

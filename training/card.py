@@ -107,7 +107,7 @@ def _limits(about: BundleDescription) -> str:
         (
             f"- It says nothing of customers without a purchase in the last {about.active_within_days} days, nor why one leaves.",
             "- It knows what the log of this chain knows. Moves, deaths and purchases elsewhere look like churn.",
-            "- A season that the log did not hold once is a surprise; with less than a year and a half the time of year is ignored.",
+            "- A season that the log never held is a surprise; with less than a year and a half the time of year is ignored.",
             "- It ages: `ebbtide drift` compares the chain with that of the training and says when to train again.",
             "- Probabilities are for whom to talk to. They are no ground to refuse a customer anything.",
         )
@@ -124,7 +124,8 @@ def _how_to_repeat(name: str, about: BundleDescription) -> str:
     lines = [
         f"    {command}",
         "",
-        f"On the history whose manifest has the hash below, with {versions} on the same kind of processor it gives the same bits.",
+        f"On the history whose manifest has the hash below, with {versions} on the same kind of "
+        "processor it gives the same bits.",
     ]
     changed = _changed(config)
     if changed:

@@ -8,8 +8,8 @@ import pytest
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoBundleError, StoreBusyError
 from engine.files import writer_lock
-from training import registry
 from training.bundle import WEIGHTS_FILE
+from training.registry import bundles as registry
 from training.registry import champion, list_bundles, register
 from training.trained import TrainedModel
 
@@ -24,7 +24,8 @@ def test_the_newest_version_is_champion(store: Path, trained: TrainedModel) -> N
         ("default", "0001", False),
         ("default", "0002", True),
     ]
-    assert listed[1].content_hash == bundles[1].content_hash
+    assert listed[1].description is not None
+    assert listed[1].description.content_hash == bundles[1].content_hash
 
 
 def test_names_are_apart(store: Path, trained: TrainedModel) -> None:
@@ -66,7 +67,7 @@ def test_a_killed_registration_leaves_the_old_champion(
 ) -> None:
     register(store, trained)
 
-    def dies(*_: object) -> None:
+    def dies(*_: object, **__: object) -> None:
         (store / "models/default/.unfinished").mkdir()
         raise KeyboardInterrupt
 
@@ -83,8 +84,8 @@ def test_a_damaged_bundle_never_becomes_champion(store: Path, trained: TrainedMo
     register(store, trained)
     save = registry.save
 
-    def save_badly(model: TrainedModel, folder: Path) -> None:
-        save(model, folder)
+    def save_badly(model: TrainedModel, folder: Path, *, backtest: None) -> None:
+        save(model, folder, backtest=backtest)
         (folder / WEIGHTS_FILE).write_bytes(b"damaged")
 
     monkeypatch.setattr(registry, "save", save_badly)

@@ -27,6 +27,7 @@ def assert_same_bits(one: TrainedModel, other: TrainedModel) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert one.model.calibration == other.model.calibration
     assert one.validation == other.validation
+    assert one.reference == other.reference
     for name in ("token_normaliser", "situation_normaliser"):
         a, b = getattr(one.model, name), getattr(other.model, name)
         assert a.mean.tobytes() == b.mean.tobytes()

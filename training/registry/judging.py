@@ -80,7 +80,8 @@ class Verdict:
             seen = "neither had seen it"
         return (
             f"{self.challenger} beside {self.champion} on {self.num_customers:,} customers from {begin} to {end} ({seen}): log "
-            f"loss {self.challenger_log_loss:.4f} against {self.champion_log_loss:.4f}, difference {self.log_loss_difference:+.4f} "
+            f"loss {self.challenger_log_loss:.4f} against {self.champion_log_loss:.4f}, "
+            f"difference {self.log_loss_difference:+.4f} "
             f"(95 % interval {self.log_loss_low:+.4f} to {self.log_loss_high:+.4f}); ROC-AUC {self.auc_difference:+.4f} "
             f"({self.auc_low:+.4f} to {self.auc_high:+.4f})"
         )
