@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,8 @@ def list_models(store: Place, name: str | None, as_json: bool) -> None:
         "log loss",
         "customers",
     )
-    console().print(table((*columns, ("", "left")), [_row(bundle) for bundle in bundles]))
+    console().print(table(columns, [_row(bundle) for bundle in bundles]))
+    print_problems([describe_bundle(bundle) for bundle in bundles])
 
 
 @models.command()
@@ -139,15 +141,22 @@ def alias_of(bundle: dict[str, Any]) -> str:
     return "champion" if bundle["is_champion"] else "challenger" if bundle["is_challenger"] else ""
 
 
+def print_problems(bundles: Sequence[dict[str, Any]]) -> None:
+    """A line for each described version that cannot be read; they are too long for a table."""
+    for bundle in bundles:
+        if bundle["problem"]:
+            console().print(f"[red]{bundle['model_version']}[/]: {literal(bundle['problem'])}")
+
+
 def _row(bundle: BundleInfo) -> tuple[str, ...]:
     told = describe_bundle(bundle)
     version, alias = told["model_version"], alias_of(told)
     about = bundle.description
     if about is None:
-        return version, alias, "", "", "", "", "", "", f"[red]{literal(bundle.problem)}[/]"
+        return version, alias, "[red]damaged[/]", "", "", "", "", ""
     auc, log_loss = (f"{about.validation[metric]:.4f}" if metric in about.validation else "" for metric in ("auc", "log_loss"))
     days = (f"{about.horizon_days} days", f"{about.active_within_days} days")
-    return version, alias, told["as_of"], *days, auc, log_loss, f"{about.num_customers:,}", ""
+    return version, alias, told["as_of"], *days, auc, log_loss, f"{about.num_customers:,}"
 
 
 def _report(promotion: Promotion, what: str, as_json: bool) -> None:

@@ -9,9 +9,9 @@ import click
 
 from engine.instants import format_instant, next_midnight
 from engine.storage import Place
-from serving.cli.models import alias_of, describe_bundle
+from serving.cli.models import alias_of, describe_bundle, print_problems
 from serving.cli.options import store_option
-from serving.cli.output import console, count, json_option, literal, print_json, table
+from serving.cli.output import console, count, json_option, print_json, table
 
 if TYPE_CHECKING:
     from engine.history.manifest import Manifest
@@ -105,20 +105,20 @@ def _print(document: dict[str, Any]) -> None:
         rows = [
             (
                 bundle["model_version"],
-                bundle["as_of"] or "?",
+                bundle["as_of"] or "[red]damaged[/]",
                 f"{bundle['horizon_days'] or '?'} days",
                 f"{bundle['active_within_days'] or '?'} days",
                 alias_of(bundle),
-                f"[red]{literal(bundle['problem'])}[/]" if bundle["problem"] else "",
             )
             for bundle in document["bundles"]
         ]
-        out.print(table((("bundle", "left"), ("as of", "left"), "horizon", "active within", ("", "left"), ("", "left")), rows))
+        out.print(table((("bundle", "left"), ("as of", "left"), "horizon", "active within", ("", "left")), rows))
+        print_problems(document["bundles"])
     else:
         out.print(f"No bundle yet. Next: ebbtide train --store {document['store']} --as-of {history['next_as_of']}")
     out.print()
     if document["snapshots"]:
-        snapshot_rows = [
+        rows = [
             (
                 snapshot["snapshot_id"],
                 snapshot["model_version"] or "?",
@@ -128,6 +128,6 @@ def _print(document: dict[str, Any]) -> None:
             )
             for snapshot in document["snapshots"]
         ]
-        out.print(table((("snapshot", "left"), ("model", "left"), "customers", ("", "left"), ("", "left")), snapshot_rows))
+        out.print(table((("snapshot", "left"), ("model", "left"), "customers", ("", "left"), ("", "left")), rows))
     else:
         out.print("No snapshot yet.")

@@ -94,6 +94,19 @@ def test_a_bundle_that_was_not_finished_does_not_count(remote_store: Place, trai
     assert champion(remote_store).version == "0002"
 
 
+def test_the_champion_is_moved_in_an_object_store(
+    remote_store: Place, trained_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trained, uri = champion(trained_store).trained, str(remote_store)
+    for _ in range(2):
+        register(remote_store, trained)
+    assert run(capsys, "models", "rollback", "--store", uri)["model_version"] == "default/0001"
+    assert run(capsys, "models", "promote", "2", "--force", "--store", uri)["before"] == "default/0001"
+    assert champion(remote_store).version == "0002"
+    assert main(["models", "show", "--store", uri]) == 0
+    assert capsys.readouterr().out.startswith("# default/0002")
+
+
 def test_a_damaged_bucket_of_a_snapshot_is_refused(remote_store: RemotePath, write_snapshot: WriteSnapshot) -> None:
     manifest = write_snapshot(remote_store)  # type: ignore[arg-type]
     path = snapshot_folder(remote_store, manifest.snapshot_id) / manifest.files[1].path

@@ -1,0 +1,64 @@
+"""`ebbtide drift`: the exit status is for a scheduler, the table for a person."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.indicators import INDICATOR_NAMES
+from serving.cli import main
+
+CALM = ("--psi-limit", "1000", "--repurchase-fall-limit", "1", "--months-limit", "24")
+
+
+def run(*arguments: object) -> int:
+    return main([str(argument) for argument in ("drift", *arguments)])
+
+
+def test_no_limit_crossed_is_status_0(trained_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--store", trained_store, *CALM) == 0
+    text = capsys.readouterr().out
+    for words in (
+        "default/0001, trained as of 2024-01-01",
+        "stability index",
+        "recency_days",
+        "promised",
+        "reference",
+        "No limit",
+    ):
+        assert words in text
+
+
+def test_a_crossed_limit_is_status_3_and_says_which(trained_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--store", trained_store, *CALM[2:], "--psi-limit", "0.001", "--json") == 3
+    document = json.loads(capsys.readouterr().out)
+    assert document["train_again"] is True
+    assert {shift["name"] for shift in document["stability"]} == {*INDICATOR_NAMES, "score"}
+    over = {shift["name"] for shift in document["stability"] if shift["psi"] > 0.001}
+    assert over == {shift["name"] for shift in document["stability"] if shift["is_over"]}
+    assert all("the stability index of" in reason for reason in document["reasons"])
+    quiet = [word for name in over for word in ("--ignore", name)]
+    assert run("--store", trained_store, *CALM[2:], "--psi-limit", "0.001", *quiet) == 0
+    assert run("--store", trained_store, *CALM[2:], "--psi-limit", "0.001") == 3
+    assert "It is time to train again." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (("--as-of", "2023-12-01"), 2, "choose a later date"),
+        (("--as-of", "2030-01-01"), 2, "is not possible"),
+        (("--ignore", "shoe_size"), 2, "expected one of recency_days"),
+        (("--psi-limit", "0"), 2, "psi-limit"),
+        (("--name", "other"), 1, "holds no bundle named 'other'"),
+    ],
+)
+def test_a_mistake_is_one_line_and_never_status_3(
+    trained_store: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], status: int, words: str
+) -> None:
+    assert run("--store", trained_store, *arguments) == status
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
