@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     type=click.Choice(["champion", "challenger"]),
     default="champion",
     show_default=True,
-    help="champion: if it is not clearly worse than the present one, nor older. challenger: leave the champion in any case.",
+    help="champion: if it is not clearly worse than the present one, nor older. challenger: leave the champion, if there is one.",
 )
 @click.option(
     "--backtest",

@@ -34,7 +34,8 @@ def worse(trained: TrainedModel) -> TrainedModel:
 
 
 def test_the_first_is_champion_and_one_as_good_follows(store: Path, history: History, trained: TrainedModel) -> None:
-    assert register_judged(store, history, trained).decision.reason == "the first of its name"
+    first = register_judged(store, history, trained, as_challenger=True)
+    assert (first.decision.alias, first.decision.reason) == ("champion", "the first of its name")
     second = register_judged(store, history, trained)
     assert second.decision.alias == "champion"
     assert "not clearly worse: 0002 beside 0001" in second.decision.reason

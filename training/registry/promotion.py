@@ -61,6 +61,8 @@ def register_judged(
 ) -> Registration:
     """Register a model; it becomes champion unless it is clearly worse than the champion, older, or meant as a challenger.
 
+    The first of a name becomes champion whatever was meant: there is none to challenge.
+
     raises : as `register`
     """
     folder = name_folder(store, name)
@@ -85,8 +87,6 @@ def promote(
     """
     name = only_name(store) if name is None else name
     folder = name_folder(store, name)
-    if (aliases := read_aliases(folder)).champion is None and version is None and aliases.challenger is None:
-        raise NoBundleError(f"{store} holds no champion or challenger named {name!r}; run `ebbtide train` or name a version")
     path = find_version(store, CHALLENGER if version is None else version, name)
     with writer_lock(folder) as lock:
         aliases = read_aliases(folder)
@@ -132,10 +132,10 @@ def rollback(store: StoreLike, name: str | None = None) -> Promotion:
 def _place(
     folder: Place, history: History, trained: TrainedModel, bundle: Bundle, aliases: Aliases, *, as_challenger: bool
 ) -> Decision:
-    if as_challenger:
-        return Decision(alias=CHALLENGER, reason="as asked")
     if aliases.champion is None:
         return Decision(alias=CHAMPION, reason="the first of its name")
+    if as_challenger:
+        return Decision(alias=CHALLENGER, reason="as asked")
     try:
         champion = load(folder / aliases.champion)
     except (IntegrityError, NoBundleError) as error:
