@@ -86,6 +86,15 @@ def end_of_knowledge_us(history: History) -> int | None:
     return None if last_us is None else next_midnight(last_us)
 
 
+def last_whole_day_us(history: History) -> int | None:
+    """The midnight before the last order; None without orders.
+
+    After it a day may be known by its first hours alone: everybody's last purchase would then seem a day older.
+    """
+    last_us = history.manifest.last_order_us
+    return None if last_us is None else last_us // DAY_US * DAY_US
+
+
 def newest_window_us(history: History, horizon_days: int) -> int | None:
     """The start of the newest window whose outcomes are all known; None where the orders do not reach over one."""
     first_us, end_us = history.manifest.first_order_us, end_of_knowledge_us(history)

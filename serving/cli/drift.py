@@ -22,7 +22,9 @@ _NUM_SHOWN = 8
 @click.command()
 @store_option
 @click.option("--name", help='The bundle whose champion is looked at; "default", or the only one that there is.')
-@click.option("--as-of", "as_of_us", type=Instant(), help="The instant to look from; the end of the orders by default.")
+@click.option(
+    "--as-of", "as_of_us", type=Instant(), help="The instant to look from; the midnight before the last order by default."
+)
 @click.option(
     "--psi-limit",
     type=click.FloatRange(0, min_open=True),
@@ -64,15 +66,18 @@ def drift(
     from engine.errors import AsOfError
     from engine.history import History
     from training.drift import DriftConfig, measure_drift
-    from training.panel import end_of_knowledge_us
+    from training.panel import last_whole_day_us
     from training.registry import champion
 
     config = DriftConfig(psi=psi_limit, repurchase_fall=repurchase_fall_limit, months_over=months_limit, ignored=ignore)
-    history = History.open(store)
-    as_of_us = end_of_knowledge_us(history) if as_of_us is None else as_of_us
+    history, bundle = History.open(store), champion(store, name)
     if as_of_us is None:
-        raise AsOfError(f"the history of {store} holds no orders; ingest purchases first")
-    report = measure_drift(history, champion(store, name), as_of_us=as_of_us, config=config)
+        last_us = last_whole_day_us(history)
+        if last_us is None:
+            raise AsOfError(f"the history of {store} holds no orders; ingest purchases first")
+        # A nightly training may be as of the midnight after.
+        as_of_us = max(last_us, bundle.as_of_us)
+    report = measure_drift(history, bundle, as_of_us=as_of_us, config=config)
     if as_json:
         print_json(describe_drift(report))
     else:

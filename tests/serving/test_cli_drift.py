@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from engine.history import History
 from engine.indicators import INDICATOR_NAMES
+from engine.instants import DAY_US, format_instant, next_midnight
 from serving.cli import main
+from training.registry import champion, register
 
 CALM = ("--psi-limit", "1000", "--repurchase-fall-limit", "1", "--months-limit", "24")
 
@@ -43,6 +48,19 @@ def test_a_crossed_limit_is_status_3_and_says_which(trained_store: Path, capsys:
     assert run("--store", trained_store, *CALM[2:], "--psi-limit", "0.001", *quiet) == 0
     assert run("--store", trained_store, *CALM[2:], "--psi-limit", "0.001") == 3
     assert "It is time to train again." in capsys.readouterr().out
+
+
+def test_it_looks_from_the_last_whole_day_and_no_earlier_than_the_training(
+    trained_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last_us = History.open(trained_store).manifest.last_order_us
+    assert last_us is not None
+    run("--store", trained_store, *CALM, "--json")
+    assert json.loads(capsys.readouterr().out)["as_of"] == format_instant(last_us // DAY_US * DAY_US)
+    store = Path(shutil.copytree(trained_store, tmp_path / "store"))
+    register(store, replace(champion(store).trained, as_of_us=next_midnight(last_us)))
+    assert run("--store", store, *CALM, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["as_of"] == format_instant(next_midnight(last_us))
 
 
 @pytest.mark.parametrize(
