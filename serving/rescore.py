@@ -39,7 +39,6 @@ from serving.snapshots import (
 )
 from training.bundle import Bundle, load
 from training.registry import champion
-from training.threads import one_torch_thread
 
 _logger = logging.getLogger(__name__)
 
@@ -152,8 +151,7 @@ def score_bucket(
     history.check(bucket)  # hashing takes a hundredth of what scoring takes, and numbers that were damaged look like numbers
     partition = history.partition(bucket)
     customer_index = eligible(partition, inputs.as_of_us, inputs.active_within_days)
-    with one_torch_thread():
-        scores = score_partition(bundle, partition, activity, customer_index, inputs.as_of_us, device=resolve_device(device))
+    scores = score_partition(bundle, partition, activity, customer_index, inputs.as_of_us, device=resolve_device(device))
     batch = _bucket_batch(partition, customer_index, scores, inputs)
     return write_bucket(snapshot_folder(store, inputs.snapshot_id), inputs, bucket, batch, device=scores.device)
 

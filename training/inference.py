@@ -20,6 +20,7 @@ from training.hazard import bin_hazards, bin_widths, survival_from_mass
 from training.model import SequenceModel
 from training.normaliser import Normaliser
 from training.situation import describe_situation
+from training.threads import one_torch_thread
 from training.tokens import event_tokens
 
 # Sequences per forward pass: enough to fill a matrix product, few enough that padding stays small after sorting by length.
@@ -82,7 +83,7 @@ def survival_curves(
     order = np.argsort(-lengths, kind="stable")
     # cuDNN would round the GRU's products to TF32, 1e-3 away from the CPU's scores.
     exact = nullcontext() if device == "cpu" else torch.backends.cudnn.flags(allow_tf32=False)
-    with torch.inference_mode(), exact:
+    with one_torch_thread(), torch.inference_mode(), exact:
         for chosen in _batches(order, lengths):
             tokens, sizes = _sequences(model, partition, begin[chosen], lengths[chosen])
             state = network.encode_last(torch.from_numpy(tokens).to(device), torch.from_numpy(sizes).to(device))

@@ -15,7 +15,6 @@ from engine.instants import DAY_US, next_midnight
 from engine.labels import churned, eligible
 from training.inference import FittedModel, survival_curves
 from training.predict import churn_probability
-from training.threads import one_torch_thread
 
 # Buckets are a random split of the customers, so that some of them speak for all; a bootstrap of more tells nothing new.
 MOST_CUSTOMERS = 50_000
@@ -58,19 +57,18 @@ def ask_panel(
     ids, outcomes, indicators = [], [], []
     probability: dict[str, list[NDArray[np.float64]]] = {name: [] for name in models}
     num_customers = 0
-    with one_torch_thread():
-        for partition in history.partitions():
-            customers = eligible(partition, as_of_us, active_within_days)
-            instants = np.full(len(customers), as_of_us, np.int64)
-            ids.append(partition.customer_ids.take(pa.array(customers)))
-            outcomes.append(churned(partition, customers, as_of_us, horizon_days))
-            indicators.append(compute_indicators(partition, customers, instants))
-            for name, model in models.items():
-                survival = survival_curves(model, partition, activity, customers, instants)
-                probability[name].append(churn_probability(model.edges_days, survival, horizon_days))
-            num_customers += len(customers)
-            if num_customers >= most_customers:
-                break
+    for partition in history.partitions():
+        customers = eligible(partition, as_of_us, active_within_days)
+        instants = np.full(len(customers), as_of_us, np.int64)
+        ids.append(partition.customer_ids.take(pa.array(customers)))
+        outcomes.append(churned(partition, customers, as_of_us, horizon_days))
+        indicators.append(compute_indicators(partition, customers, instants))
+        for name, model in models.items():
+            survival = survival_curves(model, partition, activity, customers, instants)
+            probability[name].append(churn_probability(model.edges_days, survival, horizon_days))
+        num_customers += len(customers)
+        if num_customers >= most_customers:
+            break
     return Panel(
         as_of_us=as_of_us,
         customer_ids=pa.concat_arrays(ids),

@@ -10,7 +10,7 @@ import torch
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Let torch compute with one thread inside the block; the whole process, as torch knows no other way.
+    """Let torch compute with one thread inside the block: the whole process, as torch knows no other way.
 
     The network is small: a second thread gains next to nothing on idle cores, and on busy ones the two wait for each other, which
     took 15 times as long (docs/log.md).
