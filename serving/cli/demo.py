@@ -15,6 +15,7 @@ from shutil import which
 import click
 
 from engine.errors import ExecutionError
+from engine.files import write_bytes_atomic
 from engine.instants import parse_instant
 from serving.cli.ask import print_answers, print_at_risk
 from serving.cli.backtest import print_backtest
@@ -88,6 +89,7 @@ def _train_and_backtest(store: Path) -> None:
     from engine.history import History
     from training.backtest import BacktestConfig, run_backtest
     from training.config import TrainConfig
+    from training.report import REPORT_FILE, draw_report
 
     _heading(2, f"Train on what was known before {_BACKTEST_AS_OF}, and compare with the {_HORIZON_DAYS} days that followed")
     as_of_us = parse_instant(_BACKTEST_AS_OF)
@@ -103,6 +105,10 @@ def _train_and_backtest(store: Path) -> None:
             progress=lambda at: progress.update(done=at.done, total=at.total, note=at.step),
         )
     print_backtest(result)
+    # The page alone: it holds no customer, whom `forget` would have to look for there.
+    page = store / REPORT_FILE
+    write_bytes_atomic(page, draw_report(result).encode())
+    console().print(f"With intervals and plots, for a browser: {page}")
 
 
 def _serve_and_ask(store: Path) -> None:
