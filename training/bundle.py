@@ -10,7 +10,6 @@ settled, and nothing is ever unpickled.
 
 from __future__ import annotations
 
-import json
 import platform
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from safetensors.torch import save as save_tensors
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoBundleError
 from engine.files import sha256_bytes
+from engine.sealed import hash_content, seal, unseal
 from engine.storage import Place, StoreLike, resolve, write_bytes
 from training.calibration import Calibration
 from training.catalogue import catalogue_hash
@@ -138,9 +138,9 @@ def save(trained: TrainedModel, directory: StoreLike, *, backtest: dict[str, Any
     directory = resolve(directory)
     weights = save_tensors(_tensors(trained.model))
     content = _content(trained, weights) | {"backtest": backtest}
-    content_hash = _hash(content)
+    content_hash = hash_content(content)
     write_bytes(directory / WEIGHTS_FILE, weights)
-    write_bytes(directory / DESCRIPTION_FILE, _render(content_hash, content))
+    write_bytes(directory / DESCRIPTION_FILE, seal(content))
     return content_hash
 
 
@@ -235,15 +235,6 @@ def _content(trained: TrainedModel, weights: bytes) -> dict[str, Any]:
     }
 
 
-def _hash(content: Any) -> str:
-    return sha256_bytes(json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":")).encode())
-
-
-def _render(content_hash: str, content: Any) -> bytes:
-    document = {"content_hash": content_hash, "content": content}
-    return json.dumps(document, indent=1, sort_keys=True, allow_nan=False).encode() + b"\n"
-
-
 def _read_description(directory: Place) -> tuple[str, dict[str, Any]]:
     """The content hash and the content that it was checked against."""
     path = directory / DESCRIPTION_FILE
@@ -251,13 +242,9 @@ def _read_description(directory: Place) -> tuple[str, dict[str, Any]]:
         raise NoBundleError(f"{directory} holds no {DESCRIPTION_FILE}; run `ebbtide train`")
     data = _read(path)
     try:
-        document = json.loads(data)
-        content_hash, content = document["content_hash"], document["content"]
-        is_as_written = _hash(content) == content_hash and _render(content_hash, content) == data
+        content_hash, content = unseal(data)
     except (ValueError, TypeError, KeyError) as error:
-        raise IntegrityError(f"{path} is not a bundle's description ({error}); train again") from error
-    if not is_as_written:
-        raise IntegrityError(f"{path} is not as it was written; the bundle is damaged: train again")
+        raise IntegrityError(f"{path} is not a bundle's description, or is damaged ({error}); train again") from error
     found = content["schema_version"]
     if found != BUNDLE_SCHEMA_VERSION:
         raise IntegrityError(f"{path}: found bundle schema {found}, expected {BUNDLE_SCHEMA_VERSION}; train again")
