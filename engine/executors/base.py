@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -14,7 +14,7 @@ Task = Mapping[str, Any]
 class TaskResult:
     """What one task returned.
 
-    index : the task's place in the sequence that was given
+    index : the task's place among those that were given
     value : the function's result
     """
 
@@ -36,9 +36,10 @@ class Executor(Protocol):
         """Whether tasks may run on machines with other devices than this one."""
         ...
 
-    def run(self, function: Callable[..., Any], tasks: Sequence[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
+    def run(self, function: Callable[..., Any], tasks: Iterable[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
         """Yield the result of `function(**task)` of every task, each once, as they end.
 
+        tasks    : asked for one by one, each when it can soon begin, so that a later task may follow from earlier results
         uses_gpu : give a task a GPU, or a share of one, where there is one
         raises   : the EbbtideError that a task raised; ExecutionError, if a task's worker died again and again
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -23,7 +23,7 @@ class InlineExecutor:
     def __init__(self, *, isolate: bool = False) -> None:
         self._isolate = isolate
 
-    def run(self, function: Callable[..., Any], tasks: Sequence[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
+    def run(self, function: Callable[..., Any], tasks: Iterable[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
         for index, task in enumerate(tasks):
             if self._isolate:
                 call, arguments = pickle.loads(pickle.dumps((function, dict(task))))

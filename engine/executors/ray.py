@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -39,7 +39,7 @@ class RayExecutor:
             ray.shutdown()
             self._is_connected_here = False
 
-    def run(self, function: Callable[..., Any], tasks: Sequence[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
+    def run(self, function: Callable[..., Any], tasks: Iterable[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
         self._connect()
         num_gpus = self._config.gpu_share if uses_gpu and _num("GPU") else 0
         remote = ray.remote(num_cpus=1, num_gpus=num_gpus, max_retries=self._config.max_retries)(_call)

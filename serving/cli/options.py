@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.instants import parse_instant
 from engine.storage import Place, resolve
+
+if TYPE_CHECKING:
+    from engine.executors import RayConfig
 
 
 class Instant(click.ParamType[int]):
@@ -92,3 +95,21 @@ active_option = click.option(
 seed_option = click.option(
     "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Same seed, same model."
 )
+
+
+def ray_config(executor: str, **settings: Any) -> RayConfig | None:
+    """The settings that were given, where they mean something.
+
+    raises : UsageError for one of another executor
+    """
+    from engine.executors import RayConfig
+
+    given = {name: value for name, value in settings.items() if value is not None}
+    if executor == "ray":
+        return RayConfig(**given)
+    if given:
+        options = ", ".join(
+            {"address": "--ray-address", "num_workers": "--ray-workers"}.get(name, "--ray-gpu-share") for name in given
+        )
+        raise click.UsageError(f"{options}: only with --executor ray, found --executor {executor}")
+    return None

@@ -13,6 +13,7 @@ from serving.cli.options import (
     device_option,
     executor_option,
     ray_address_option,
+    ray_config,
     ray_gpu_share_option,
     ray_workers_option,
     store_option,
@@ -49,7 +50,7 @@ def rescore(
 
     The snapshot appears whole or not at all; a job that was killed goes on where it was. Running servers pick it up.
     """
-    ray = _ray_config(executor, address=ray_address, num_workers=ray_workers, gpu_share=ray_gpu_share)
+    ray = ray_config(executor, address=ray_address, num_workers=ray_workers, gpu_share=ray_gpu_share)
     report = run_rescore(store, as_of_us=as_of_us, name=name, device=device, executor=executor, ray=ray, as_json=as_json)
     if as_json:
         print_json(describe_rescore(report))
@@ -125,21 +126,3 @@ def print_rescore(report: RescoreReport) -> None:
         seen_until = format_instant(report.model_as_of_us)
         out.print(f"[yellow]Mind[/]: {report.model_version} learnt from events up to {seen_until}, later than this as-of.")
     out.print(f"Snapshot: {literal(report.folder)}")
-
-
-def _ray_config(executor: str, **settings: Any) -> RayConfig | None:
-    """The settings that were given, where they mean something.
-
-    raises : UsageError for one of another executor
-    """
-    from engine.executors import RayConfig
-
-    given = {name: value for name, value in settings.items() if value is not None}
-    if executor == "ray":
-        return RayConfig(**given)
-    if given:
-        options = ", ".join(
-            {"address": "--ray-address", "num_workers": "--ray-workers"}.get(name, "--ray-gpu-share") for name in given
-        )
-        raise click.UsageError(f"{options}: only with --executor ray, found --executor {executor}")
-    return None
