@@ -17,13 +17,14 @@ import pytest
 import training.backtest.run as run
 import training.baselines.question as question
 import training.situation as situation
-import training.train as train_module
+import training.trial_pass as trial_pass
 from engine.history import History
 from engine.instants import DAY_US
 from tests.training.conftest import AS_OF_US, QUICK, MakeHistory, draw_orders
 from training.backtest import BacktestConfig, Window, run_backtest
 from training.bundle import Bundle
 from training.registry import register
+from training.train import train
 
 _LEAK_US = 10 * DAY_US
 _CONFIG = BacktestConfig(
@@ -56,7 +57,7 @@ def futures(make_history: MakeHistory) -> tuple[History, History]:
 
 @pytest.fixture(scope="module")
 def bundle(futures: tuple[History, History], tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    trained = train_module.train(futures[0], as_of_us=AS_OF_US, config=QUICK)
+    trained = train(futures[0], as_of_us=AS_OF_US, config=QUICK)
     return register(tmp_path_factory.mktemp("store"), trained)
 
 
@@ -70,7 +71,7 @@ def test_trees_do_not_change_by_a_bit(futures: tuple[History, History], bundle: 
 
 
 def _train_on_later_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    _later(monkeypatch, train_module, "take_past", "before_us")
+    _later(monkeypatch, trial_pass, "take_past", "before_us")
 
 
 def _learn_outcomes_not_known_yet(monkeypatch: pytest.MonkeyPatch) -> None:
