@@ -81,6 +81,8 @@ def tune_lightgbm(question: Question, *, num_trials: int, seed: int = 0) -> Tune
         return Tuned(settings=BoostingSettings(), num_trials=0, log_loss=None)
     import optuna
 
+    from training.quiet_optuna import quiet_optuna
+
     learn, validate = split
 
     def objective(trial: optuna.Trial) -> float:
@@ -89,15 +91,11 @@ def tune_lightgbm(question: Question, *, num_trials: int, seed: int = 0) -> Tune
         trial.set_user_attr("num_rounds", num_rounds)
         return log_loss
 
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
+    with quiet_optuna():
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
         usual = BoostingSettings()
         study.enqueue_trial({name: getattr(usual, name) for name in usual.__dataclass_fields__ if name != "num_rounds"})
         study.optimize(objective, n_trials=num_trials)
-    finally:
-        optuna.logging.set_verbosity(verbosity)
     best = study.best_trial
     settings = BoostingSettings(**best.params, num_rounds=best.user_attrs["num_rounds"])
     return Tuned(settings=settings, num_trials=num_trials, log_loss=float(study.best_value))
