@@ -18,7 +18,8 @@ from training.report.charts import (
     draw_scores,
 )
 from training.report.lead_time import draw_lead_time, tabulate_lead_time
-from training.report.style import STYLE_SHEET, label_of
+from training.report.shell import figure, whole_page
+from training.report.style import label_of
 from training.report.tables import say, say_change, say_interval, say_share, tabulate_grades, tabulate_metrics, tabulate_segments
 
 
@@ -36,11 +37,7 @@ def draw_report(result: Backtest) -> str:
         "<footer>ebbtide. Intervals: 95 %, bootstrap of customers, "
         f"{result.config.num_resamples:,} resamples, paired between models.</footer>",
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE_SHEET}</style></head><body><main>{''.join(parts)}</main></body></html>\n"
-    )
+    return whole_page(title, parts)
 
 
 def _summary(result: Backtest) -> str:
@@ -119,7 +116,7 @@ def _horizon(result: Backtest, place: int) -> str:
     if judgement.baselines:
         parts.append(
             "<h3>Ahead of each baseline</h3>"
-            + _figure(
+            + figure(
                 draw_differences(judgement),
                 "Paired differences with 95 % intervals; right of the line ebbtide is better. Green and red: the interval leaves "
                 "0 out.",
@@ -128,7 +125,7 @@ def _horizon(result: Backtest, place: int) -> str:
     if num_origins > 1:
         parts.append(
             "<h3>Rolling origins</h3>"
-            + _figure(draw_origins(result.windows[own], result.judgements[own]), "Each origin with a training of its own.")
+            + figure(draw_origins(result.windows[own], result.judgements[own]), "Each origin with a training of its own.")
         )
     pictures = (
         (draw_roc(window, judgement), "Up and left is better; the dashed line is chance. Area under the curve in the legend."),
@@ -144,7 +141,7 @@ def _horizon(result: Backtest, place: int) -> str:
         ),
         (draw_lift(window, judgement), "Churn of each tenth over that of all customers; the dashed line is the mean."),
     )
-    parts.append(f'<h3>Pictures</h3><div class="grid">{"".join(_figure(*picture) for picture in pictures)}</div>')
+    parts.append(f'<h3>Pictures</h3><div class="grid">{"".join(figure(*picture) for picture in pictures)}</div>')
     if judgement.segments:
         parts.append(f'<h3>Segments</h3><div class="sheet">{tabulate_segments(judgement)}</div>')
     if judgement.grades:
@@ -168,13 +165,9 @@ def _lead_time(result: Backtest) -> str:
         f"on day {rule}; the goal of the field is {goal} days earlier at {100 * config.goal_accuracy:.0f} % accuracy. A false "
         "alarm is one after which the customer bought again.</p>"
         '<div class="grid"><div class="wide">'
-        + _figure(
+        + figure(
             draw_lead_time(result.walk),
             f"Customers who left, by how early their first alarm came; left of the dashed line: {goal} days ahead or more.",
         )
         + f'</div><div class="sheet wide">{tabulate_lead_time(result.walk)}</div></div>'
     )
-
-
-def _figure(drawing: str, caption: str) -> str:
-    return f'<figure class="sheet">{drawing}<figcaption>{escape(caption)}</figcaption></figure>'
