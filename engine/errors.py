@@ -9,7 +9,8 @@
     ├── PrerequisiteError           a step has to run first
     │   ├── NoHistoryError          run `ebbtide ingest`
     │   ├── NoBundleError           run `ebbtide train`
-    │   └── NoSnapshotError         run `ebbtide rescore`
+    │   ├── NoSnapshotError         run `ebbtide rescore`
+    │   └── NoStudyError            run `ebbtide tune`
     ├── IntegrityError              stored bytes are not those that were written
     ├── StorageError                the machine refuses to read or write a file
     ├── PromotionRefusedError       a bundle is worse than the one that serves
@@ -92,6 +93,10 @@ class NoBundleError(PrerequisiteError):
 
 class NoSnapshotError(PrerequisiteError):
     """The store holds no committed snapshot."""
+
+
+class NoStudyError(PrerequisiteError):
+    """The store holds no study of this name."""
 
 
 class IntegrityError(EbbtideError):
