@@ -19,6 +19,7 @@ from serving.cli.rescore import rescore
 from serving.cli.serve import serve
 from serving.cli.status import status
 from serving.cli.train import train
+from serving.cli.tune import tune
 from serving.cli.verify import verify
 
 
@@ -56,6 +57,7 @@ def cli() -> None:
 
 _COMMANDS = (
     ingest,
+    tune,
     train,
     backtest,
     rescore,

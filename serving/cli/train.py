@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="The metrics.json of a back-test with the same settings, to be kept on the model's card.",
 )
+@click.option("--tuned", is_flag=True, help="With the best settings that `ebbtide tune` found under the same --name.")
 @json_option
 def train(
     store: Place,
@@ -50,6 +51,7 @@ def train(
     seed: int,
     alias: str,
     backtest: Path | None,
+    tuned: bool,
     as_json: bool,
 ) -> None:
     """Train a model on everything before the as-of, and register it with a card.
@@ -62,6 +64,10 @@ def train(
 
     summary = read_backtest(backtest, horizon_days=horizon_days, active_within_days=active_within_days) if backtest else None
     config = TrainConfig(horizon_days=horizon_days, active_within_days=active_within_days, seed=seed)
+    if tuned:
+        from training.tuning.best import tuned_config
+
+        config = tuned_config(store, as_of_us=as_of_us, config=config, name=name)
     started_s = time.perf_counter()
     registration = run_train(
         store,

@@ -1,0 +1,152 @@
+"""`ebbtide tune`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.instants import format_instant
+from engine.storage import Place
+from serving.cli.options import (
+    active_option,
+    as_of_option,
+    executor_option,
+    horizon_option,
+    ray_address_option,
+    ray_config,
+    ray_workers_option,
+    seed_option,
+    store_option,
+)
+from serving.cli.output import Stage, console, json_option, literal, print_json, stage, table
+from training.tuning.space import SPACE, space_as_help
+
+if TYPE_CHECKING:
+    from training.tuning.study import Study
+
+_REPORT_FILE = "study.html"
+
+
+@click.command(epilog=f"\b\nSearched (docs/tuning.md has the reason for each range):\n{space_as_help()}")
+@store_option
+@as_of_option
+@click.option(
+    "--trials", type=click.IntRange(1, 100_000), required=True, metavar="N", help="Trials in all, those of earlier runs included."
+)
+@click.option(
+    "--timeout-min",
+    type=click.FloatRange(0, min_open=True),
+    metavar="M",
+    help="Begin no trial after so many minutes; those that have begun are finished.",
+)
+@executor_option
+@ray_address_option
+@ray_workers_option
+@click.option("--name", default="default", show_default=True, help="Of the study, and of the bundle that `train --tuned` makes.")
+@horizon_option
+@active_option
+@seed_option
+@json_option
+def tune(
+    store: Place,
+    as_of_us: int,
+    trials: int,
+    timeout_min: float | None,
+    executor: str,
+    ray_address: str | None,
+    ray_workers: int | None,
+    name: str,
+    horizon_days: int,
+    active_within_days: int,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Search better settings for `train --tuned` on what was known before the as-of.
+
+    The usual settings are the first trial, so that the best is never worse than they are on the held-out horizon. What is clearly
+    behind is given up early. Every trial is kept in the store as it ends: the same command goes on after Ctrl-C or a kill.
+    """
+    from engine.executors import make_executor
+    from engine.storage import write_bytes
+    from training.config import TrainConfig
+    from training.report.tuning import draw_study
+    from training.tuning.run import TuneConfig, importances
+    from training.tuning.run import tune as run
+    from training.tuning.study import study_folder
+
+    config = TuneConfig(num_trials=trials, limit_s=None if timeout_min is None else 60 * timeout_min)
+    base = TrainConfig(horizon_days=horizon_days, active_within_days=active_within_days, seed=seed)
+    ray = ray_config(executor, address=ray_address, num_workers=ray_workers)
+    with stage("Tuning", as_json=as_json) as progress, make_executor(executor, ray=ray) as workers:
+        study = run(
+            store,
+            as_of_us=as_of_us,
+            config=config,
+            base=base,
+            name=name,
+            executor=workers,
+            progress=lambda so_far: _show_trial(progress, so_far, trials),
+        )
+    shares = importances(study)
+    report = study_folder(store, name) / _REPORT_FILE
+    write_bytes(report, draw_study(study, shares).encode())
+    if as_json:
+        print_json(describe_study(study, shares) | {"report": str(report)})
+        return
+    print_study(study, shares)
+    out = console()
+    out.print(f"Report: {literal(report)}")
+    if study.best is not None:
+        question = f" --horizon-days {horizon_days} --active-within-days {active_within_days} --seed {seed}"
+        named = "" if name == "default" else f" --name {name}"
+        out.print(f"Next: ebbtide train --store {literal(store)} --as-of {format_instant(as_of_us)} --tuned{named}{question}")
+
+
+def describe_study(study: Study, importances: dict[str, float]) -> dict[str, Any]:
+    """The study as the document that --json prints; `importances` is empty where there are too few trials to tell."""
+    best, first = study.best, study.first
+    return {
+        "study": study.name,
+        "as_of": format_instant(study.subject.as_of_us),
+        "horizon_days": study.subject.base["horizon_days"],
+        "active_within_days": study.subject.base["active_within_days"],
+        "num_trials": len(study.trials),
+        "num_completed": sum(trial.loss is not None for trial in study.trials),
+        "best": None if best is None else {"trial": best.number, "cross_entropy": best.loss, "settings": best.values},
+        "usual": {"cross_entropy": first.loss if first else None, "settings": study.usual},
+        "importances": importances,
+    }
+
+
+def print_study(study: Study, importances: dict[str, float]) -> None:
+    """The study for a person."""
+    out, best, first = console(), study.best, study.first
+    num_completed = sum(trial.loss is not None for trial in study.trials)
+    out.print(
+        f"Study [bold]{study.name}[/] as of {format_instant(study.subject.as_of_us)}: {len(study.trials)} trials, "
+        f"{num_completed} of them to the end."
+    )
+    if best is None:
+        out.print("[yellow]Mind[/]: no trial was completed; run again with more --trials.")
+        return
+    usual = f"; the usual settings {first.loss:.5f}" if first is not None and first.loss is not None else ""
+    out.print(f"Best: trial {best.number}, cross entropy {best.loss:.5f} on the held-out horizon{usual}.")
+    rows = [
+        (
+            setting.name,
+            f"{best.values[setting.name]:.4g}",
+            f"{study.usual[setting.name]:.4g}",
+            f"{100 * importances[setting.name]:.0f} %" if setting.name in importances else "",
+            setting.range_text,
+        )
+        for setting in sorted(SPACE, key=lambda one: -importances.get(one.name, 0.0))
+    ]
+    out.print(table((("setting", "left"), "best", "usual", "importance", ("searched", "left")), rows))
+    if not importances:
+        out.print("[dim]Too few completed trials to tell which settings matter.[/]")
+
+
+def _show_trial(progress: Stage, study: Study, num_trials: int) -> None:
+    best = "" if study.best is None else f", best {study.best.loss:.5f}"
+    progress.update(done=min(len(study.trials), num_trials), total=num_trials, note=f"trials{best}")
