@@ -19,7 +19,7 @@ from serving.cli.options import (
     seed_option,
     store_option,
 )
-from serving.cli.output import Stage, console, json_option, literal, print_json, stage, table
+from serving.cli.output import Stage, console, count, json_option, literal, print_json, stage, table
 from training.tuning.space import SPACE, space_as_help
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def print_study(study: Study, importances: dict[str, float]) -> None:
     out, best, first = console(), study.best, study.first
     num_completed = sum(trial.loss is not None for trial in study.trials)
     out.print(
-        f"Study [bold]{study.name}[/] as of {format_instant(study.subject.as_of_us)}: {len(study.trials)} trials, "
+        f"Study [bold]{study.name}[/] as of {format_instant(study.subject.as_of_us)}: {count(len(study.trials), 'trial')}, "
         f"{num_completed} of them to the end."
     )
     if best is None:

@@ -16,6 +16,7 @@ from training.tuning.space import SPACE, Setting
 from training.tuning.study import Study, Trial
 
 _OWN, _BEST, _PALE = colour_of("ebbtide"), colour_of("lightgbm_tuned"), "#b9c1c9"
+_LEFT = 76.0  # room for losses of four digits
 
 
 def draw_study(study: Study, importances: dict[str, float]) -> str:
@@ -35,7 +36,7 @@ def draw_study(study: Study, importances: dict[str, float]) -> str:
             "<h2>Intermediate values</h2>"
             + figure(_curves(study), "The validation curve of every trial; dashed where it was given up on the way.")
         )
-    parts.append("<footer>ebbtide. TPE and median pruning by Optuna; importances by PED-ANOVA.</footer>")
+    parts.append("<footer>ebbtide. TPE and pruning by Optuna; importances by PED-ANOVA.</footer>")
     return whole_page(title, parts)
 
 
@@ -81,7 +82,9 @@ def _history(study: Study) -> str:
     completed = _completed(study)
     reach = _reach([loss for _, loss in completed])
     last = max(trial.number for trial in study.trials)
-    plot = Plot("Optimisation history", x=("trial", (-0.5, last + 0.5)), y=("cross entropy", reach), width=1060, height=330)
+    plot = Plot(
+        "Optimisation history", x=("trial", (-0.5, last + 0.5)), y=("cross entropy", reach), width=1060, height=330, left=_LEFT
+    )
     plot.ticks_x([tick for tick in nice_ticks(0, max(last, 1), 10) if tick == int(tick)], lambda value: f"{value:.0f}")
     plot.ticks_y(nice_ticks(*reach), lambda value: f"{value:.4g}")
     numbers: list[float] = []
@@ -101,7 +104,9 @@ def _importances(importances: dict[str, float]) -> str:
     if not importances:
         return '<div class="notice">Too few completed trials to tell.</div>'
     names, top = list(importances), 1.15 * max(importances.values())
-    plot = Plot("Parameter importances", x=("", (0.4, len(names) + 0.6)), y=("share", (0, top)), width=1060, height=330)
+    plot = Plot(
+        "Parameter importances", x=("", (0.4, len(names) + 0.6)), y=("share", (0, top)), width=1060, height=330, left=_LEFT
+    )
     plot.ticks_x(range(1, len(names) + 1), lambda at: names[round(at) - 1], grid=False)
     plot.ticks_y(nice_ticks(0, top), percent)
     for at, name in enumerate(names, start=1):
@@ -115,7 +120,11 @@ def _slice(study: Study, setting: Setting) -> str:
     scale = math.log10 if setting.is_log else float
     low, high = scale(setting.low), scale(setting.high)
     plot = Plot(
-        setting.name, x=(f"{setting.name}, searched {setting.range_text}", (low, high)), y=("cross entropy", reach), height=320
+        setting.name,
+        x=(f"{setting.name}, searched {setting.range_text}", (low, high)),
+        y=("cross entropy", reach),
+        height=320,
+        left=_LEFT,
     )
     marks = [setting.low, math.sqrt(setting.low * setting.high), setting.high] if setting.is_log else nice_ticks(low, high)
     named = {scale(mark): f"{mark:.2g}" if setting.is_log and not setting.is_whole else f"{mark:.3g}" for mark in marks}
@@ -133,7 +142,14 @@ def _curves(study: Study) -> str:
     # The first epochs of a slow learner would press all else together.
     ends = [trial.curve[-1] for trial in drawn]
     reach = _reach([min(min(trial.curve) for trial in drawn), max(ends)])
-    plot = Plot("Intermediate values", x=("epoch", (1, max(num_epochs, 2))), y=("cross entropy", reach), width=1060, height=400)
+    plot = Plot(
+        "Intermediate values",
+        x=("epoch", (1, max(num_epochs, 2))),
+        y=("cross entropy", reach),
+        width=1060,
+        height=400,
+        left=_LEFT,
+    )
     plot.ticks_x([tick for tick in nice_ticks(1, max(num_epochs, 2), 12) if tick == int(tick)], lambda value: f"{value:.0f}")
     plot.ticks_y(nice_ticks(*reach), lambda value: f"{value:.4g}")
     for trial in sorted(drawn, key=lambda one: (one == study.best, one == study.first)):
