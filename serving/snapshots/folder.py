@@ -122,7 +122,10 @@ def commit(store: StoreLike, inputs: SnapshotInputs, done: Sequence[DoneBucket],
         executor=executor,
         files=tuple(entry.file for entry in ordered),
     )
-    write_json(manifest_path(snapshot_folder(store, manifest.snapshot_id)), manifest.to_json())
+    folder = snapshot_folder(store, manifest.snapshot_id)
+    for unfinished in folder.glob(".*.tmp"):  # of a worker that was killed while it wrote
+        unfinished.unlink(missing_ok=True)
+    write_json(manifest_path(folder), manifest.to_json())
     set_current(store, manifest.snapshot_id)
     return manifest
 

@@ -28,6 +28,7 @@ STATUS_CODES: dict[type[errors.EbbtideError], grpc.StatusCode] = {
     errors.NoHistoryError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NoBundleError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.NoSnapshotError: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.NoStudyError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.PromotionRefusedError: grpc.StatusCode.FAILED_PRECONDITION,
     errors.IntegrityError: grpc.StatusCode.DATA_LOSS,
     errors.StorageError: grpc.StatusCode.INTERNAL,

@@ -157,8 +157,10 @@ rescore(Path({str(store)!r}), as_of_us={TRAINED_AS_OF_US}, executor=InlineExecut
     folder = snapshot_folder(store, rescored[1].snapshot_id)
     finished = {path.name: path.stat().st_mtime_ns for path in folder.glob("bucket=*.arrow")}
     assert len(finished) == 2
+    (folder / ".bucket=0003.arrow.4711.tmp").write_bytes(b"of a worker that died while it wrote")
 
     report = run_inline(store)
+    assert not list(folder.glob(".*"))
     assert report.num_buckets_scored == report.num_buckets - 2
     assert {name: (folder / name).stat().st_mtime_ns for name in finished} == finished
     assert hashes(folder) == hashes(rescored[1].folder)
