@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from engine.files import writer_lock
 from engine.history import History
 from engine.ingest import ingest
 from engine.upkeep import erase_from_history, inspect_history
+from tests.breaking_off import break_off_at
 from tests.engine.conftest import WriteSource, list_files
 from tests.engine.reference_history import Row, build_events, decode, write_rows
 
@@ -130,7 +132,7 @@ def test_an_erasure_that_breaks_off_anywhere_leaves_a_store_that_opens_and_is_do
         ingest(store, [write_rows(tmp_path / f"{WHO}.parquet", [*others, THEIRS[0]])], num_buckets=2)
         ingest(store, [write_rows(tmp_path / "2.parquet", [THEIRS[1]])])
         with monkeypatch.context() as patch:
-            is_whole = _break_off_at(patch, moment, store)
+            is_whole = break_off_at(patch, moment, partial(erase_from_history, store, WHO))
         if (store / "history" / "manifest.json").exists():
             assert History.open(store).verify() == []
         erase_from_history(store, WHO)
@@ -138,30 +140,3 @@ def test_an_erasure_that_breaks_off_anywhere_leaves_a_store_that_opens_and_is_do
         if is_whole:
             return
     pytest.fail("no run went through")
-
-
-def _break_off_at(patch: pytest.MonkeyPatch, moment: int, store: Path) -> bool:
-    """Whether the erasure ended before that moment."""
-    num_steps = 0
-
-    class BrokenOffError(Exception):
-        pass
-
-    def breaking(step):  # type: ignore[no-untyped-def]
-        def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
-            nonlocal num_steps
-            num_steps += 1
-            if num_steps == moment:
-                raise BrokenOffError
-            return step(*args, **kwargs)
-
-        return wrapper
-
-    patch.setattr(Path, "replace", breaking(Path.replace))
-    patch.setattr(Path, "unlink", breaking(Path.unlink))
-    patch.setattr("engine.storage.operations.shutil.rmtree", breaking(__import__("shutil").rmtree))
-    try:
-        erase_from_history(store, WHO)
-    except BrokenOffError:
-        return False
-    return True

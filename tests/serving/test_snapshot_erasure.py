@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from serving.snapshots import (
     snapshot_folder,
     snapshots_folder,
 )
+from tests.breaking_off import break_off_at
 from tests.engine.test_erasure import traces
 from tests.serving.conftest import WriteSnapshot, probability_of
 
@@ -99,7 +101,7 @@ def test_an_erasure_that_breaks_off_anywhere_leaves_snapshots_that_open_and_is_d
         store = tmp_path / str(moment)
         manifest = write_snapshot(store, num_customers=150)
         with monkeypatch.context() as patch:
-            is_whole = _break_off_at(patch, moment, store)
+            is_whole = break_off_at(patch, moment, partial(erase_from_snapshots, store, WHO))
         assert open_current(store).snapshot_id == manifest.snapshot_id
         open_snapshot(store, manifest.snapshot_id)
         erase_from_snapshots(store, WHO)
@@ -108,29 +110,3 @@ def test_an_erasure_that_breaks_off_anywhere_leaves_snapshots_that_open_and_is_d
         if is_whole:
             return
     pytest.fail("no run went through")
-
-
-def _break_off_at(patch: pytest.MonkeyPatch, moment: int, store: Path) -> bool:
-    """Whether the erasure ended before that moment."""
-    num_steps = 0
-
-    class BrokenOffError(Exception):
-        pass
-
-    def breaking(step):  # type: ignore[no-untyped-def]
-        def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
-            nonlocal num_steps
-            num_steps += 1
-            if num_steps == moment:
-                raise BrokenOffError
-            return step(*args, **kwargs)
-
-        return wrapper
-
-    patch.setattr(Path, "replace", breaking(Path.replace))
-    patch.setattr(Path, "unlink", breaking(Path.unlink))
-    try:
-        erase_from_snapshots(store, WHO)
-    except BrokenOffError:
-        return False
-    return True
