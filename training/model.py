@@ -31,13 +31,15 @@ class SequenceModel(nn.Module):
         self.rates = nn.Linear(config.head_size, num_bins)
         nn.init.zeros_(self.rates.weight)
 
-    def encode(self, tokens: Tensor) -> Tensor:
+    def encode(self, tokens: Tensor, initial: Tensor | None = None) -> Tensor:
         """State after every event of right-padded sequences. (B, T, F) -> (B, T, D); states at padding mean nothing.
+
+        initial : (B, D) states before the first event of each; zeros by default
 
         The GRU runs over the padding: causality keeps it out of what comes before, and the backward pass of packed sequences
         costs the square of T on the CPU (measured: 2.4 s against 0.03 s for 64 sequences of 128 events).
         """
-        states: Tensor = self.gru(tokens)[0]
+        states: Tensor = self.gru(tokens, None if initial is None else initial[None])[0]
         return states
 
     def log_rates(self, state: Tensor, situation: Tensor) -> Tensor:
@@ -46,6 +48,6 @@ class SequenceModel(nn.Module):
         rates: Tensor = self.rates(hidden)
         return rates
 
-    def encode_last(self, tokens: Tensor, lengths: Tensor) -> Tensor:
-        """State after the last event of each sequence. (B, T, F), int64 (B,) -> (B, D)"""
-        return self.encode(tokens)[torch.arange(len(lengths), device=tokens.device), lengths - 1]
+    def encode_last(self, tokens: Tensor, lengths: Tensor, initial: Tensor | None = None) -> Tensor:
+        """State after the last event of each sequence. (B, T, F), int64 (B,), (B, D) -> (B, D)"""
+        return self.encode(tokens, initial)[torch.arange(len(lengths), device=tokens.device), lengths - 1]

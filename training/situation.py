@@ -32,6 +32,8 @@ SITUATION_NAMES: tuple[str, ...] = (
 NUM_SITUATION_FEATURES = len(SITUATION_NAMES)
 SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUATION_NAMES.index("year_cos"))
 
+NO_EVENT = np.iinfo(np.int64).min
+
 # Half a day: below it, ratios of gaps tell the hour of the visit rather than the habit.
 _SHORTEST_GAP_DAYS = 0.5
 
@@ -44,27 +46,35 @@ def describe_situation(
     customer_index, as_of_us : int64[num_queries]
     returns                  : float32[num_queries, NUM_SITUATION_FEATURES]; NaN where undefined, flagged in the *_missing columns
     """
-    summary = compute_summary(partition, customer_index, as_of_us).astype(np.float64)
-    own = _own_features(partition, activity, summary, customer_index, as_of_us)
-    values = np.concatenate([own, signed_log(summary)], axis=1).astype(np.float32)
+    summary = compute_summary(partition, customer_index, as_of_us)
+    end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
+    has_event = end > partition.offsets[customer_index]
+    last_event_us = partition.timestamp_us[np.maximum(end - 1, 0)] if partition.num_events else np.zeros(len(end), np.int64)
+    return situation_of(summary, np.where(has_event, last_event_us, NO_EVENT), as_of_us, activity)
+
+
+def situation_of(
+    summary: NDArray[np.float32], last_event_us: NDArray[np.int64], as_of_us: NDArray[np.int64], activity: DailyActivity
+) -> NDArray[np.float32]:
+    """The same from a summary that is kept: what `describe_situation` reads off the events is in it and in the last event's time.
+
+    summary       : float32[num_queries, len(SUMMARY_COLUMNS)]    at the instant, as `engine.indicators.compute_summary` gives it
+    last_event_us : int64[num_queries]                            before the instant; NO_EVENT where there is none
+    """
+    exact = summary.astype(np.float64)
+    own = _own_features(exact, last_event_us, as_of_us, activity)
+    values = np.concatenate([own, signed_log(exact)], axis=1).astype(np.float32)
     values[~np.isfinite(values)] = np.nan
     return np.concatenate([values, np.isnan(values).astype(np.float32)], axis=1)
 
 
 def _own_features(
-    partition: Partition,
-    activity: DailyActivity,
-    summary: NDArray[np.float64],
-    customer_index: NDArray[np.int64],
-    as_of_us: NDArray[np.int64],
+    summary: NDArray[np.float64], last_event_us: NDArray[np.int64], as_of_us: NDArray[np.int64], activity: DailyActivity
 ) -> NDArray[np.float64]:
-    begin = partition.offsets[customer_index]
-    end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
     since_purchase, mean_gap, longest_gap = (
         summary[:, SUMMARY_COLUMNS.index(name)] for name in ("recency_days", "gap_mean_days", "gap_longest_days")
     )
-    last_event_us = partition.timestamp_us[np.maximum(end - 1, 0)]
-    since_event = np.where(end > begin, (as_of_us - last_event_us) / DAY_US, np.nan)
+    since_event = np.where(last_event_us == NO_EVENT, np.nan, (as_of_us - last_event_us) / DAY_US)
     with np.errstate(invalid="ignore", divide="ignore"):
         week, month, quarter = (np.log(activity.orders_before(as_of_us, days)) for days in (7, 28, 91))
         columns = [

@@ -1,0 +1,45 @@
+"""States of customers: final once computed, so that a later pass may begin from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.history import History
+from engine.indicators import compute_summary
+from training.inference import encode_states, look_ahead, survival_curves
+from training.situation import describe_situation, situation_of
+from training.trained import TrainedModel
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_state_rolled_on_from_anywhere_is_the_state_from_the_start(trained: TrainedModel, history: History, seed: int) -> None:
+    partition = history.partition(0)
+    customers = np.arange(partition.num_customers)
+    begin, end = partition.offsets[:-1], partition.offsets[1:]
+    middle = np.random.default_rng(seed).integers(begin, end + 1)
+    whole = encode_states(trained.model, partition, customers, begin, end)
+    half = encode_states(trained.model, partition, customers, begin, middle)
+    rolled = encode_states(trained.model, partition, customers, middle, end, initial=half)
+    assert np.abs(rolled - whole).max() <= 1e-6
+    assert (rolled[middle == end] == half[middle == end]).all()
+
+
+def test_states_and_situations_that_were_kept_give_the_curves_from_the_start(trained: TrainedModel, history: History) -> None:
+    partition, activity = history.partition(0), history.activity()
+    customers = np.arange(partition.num_customers)
+    instants = np.full(len(customers), int(partition.timestamp_us.max()) + 1)
+    states = encode_states(trained.model, partition, customers, partition.offsets[:-1], partition.offsets[1:])
+    situation = describe_situation(partition, activity, customers, instants)
+    expected = survival_curves(trained.model, partition, activity, customers, instants)
+    assert np.abs(look_ahead(trained.model, states, situation).survival - expected).max() <= 1e-6
+
+
+def test_a_kept_summary_gives_the_situation_that_the_events_give(history: History) -> None:
+    partition, activity = history.partition(0), history.activity()
+    customers = np.arange(partition.num_customers)
+    instants = np.full(len(customers), int(partition.timestamp_us.max()) + 1)
+    summary = compute_summary(partition, customers, instants)
+    last_event_us = partition.timestamp_us[partition.offsets[1:] - 1]
+    kept = situation_of(summary, last_event_us, instants, activity)
+    np.testing.assert_array_equal(kept, describe_situation(partition, activity, customers, instants))

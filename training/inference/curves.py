@@ -1,0 +1,37 @@
+"""Survival curves of queries: states, situations and the head in one call, as validation, calibration and back-test ask."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.activity import DailyActivity
+from engine.partition import Partition
+from kernels import locate_instants
+from training.inference.fitted import FittedModel
+from training.inference.outlook import look_ahead
+from training.inference.states import encode_states
+from training.situation import describe_situation
+
+
+def survival_curves(
+    model: FittedModel,
+    partition: Partition,
+    activity: DailyActivity,
+    customer_index: NDArray[np.int64],
+    as_of_us: NDArray[np.int64],
+    *,
+    device: str = "cpu",
+) -> NDArray[np.float64]:
+    """Calibrated P(no purchase in [instant, instant + edge)) of each query, from events strictly before its instant.
+
+    customer_index, as_of_us : int64[num_queries]; each customer has an event before the instant
+    returns                  : float64[num_queries, num_bins], not increasing along the bins
+
+    A query's row does not depend on what else is asked, up to the rounding of matrix products of other shapes (1e-6).
+    """
+    begin = partition.offsets[customer_index]
+    end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
+    states = encode_states(model, partition, customer_index, begin, end, device=device)
+    situation = describe_situation(partition, activity, customer_index, as_of_us)
+    return look_ahead(model, states, situation, device=device).survival

@@ -1,0 +1,44 @@
+"""A fitted model: weights with all that inference needs beside them."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.calibration import Calibration
+from training.config import TrainConfig
+from training.model import SequenceModel
+from training.normaliser import Normaliser
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FittedModel:
+    """Weights with all that inference needs beside them."""
+
+    config: TrainConfig
+    network: SequenceModel
+    token_normaliser: Normaliser
+    situation_normaliser: Normaliser
+    calibration: Calibration
+    _elsewhere: dict[str, SequenceModel] = field(default_factory=dict, repr=False, compare=False)
+
+    def network_on(self, device: str) -> SequenceModel:
+        """The network for inference on a device; the weights are copied there once."""
+        if device == "cpu":
+            return self.network.eval()
+        if device not in self._elsewhere:
+            self._elsewhere[device] = copy.deepcopy(self.network).to(device).eval()
+        return self._elsewhere[device]
+
+    @property
+    def edges_days(self) -> NDArray[np.float64]:
+        """float64[num_bins]: upper edges of the hazard bins."""
+        return np.asarray(self.config.model.edges_days, np.float64)
+
+    @property
+    def state_size(self) -> int:
+        """Width of a customer's state."""
+        return self.config.model.state_size
