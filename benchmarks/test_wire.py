@@ -43,6 +43,7 @@ _INPUTS = SnapshotInputs(
     active_within_days=90,
     edges_days=(1, 2, 3, 5, 7, 10, 14, 21, 30, 45, 60, 75, 90, 120, 180, 270, 365),
     num_buckets=16,
+    state_size=48,
 )
 # The bar for the median of ScoreCustomer on loopback.
 _BAR_MS = 3.0
@@ -208,7 +209,7 @@ def _process(*arguments: str) -> Iterator[str]:
 
 
 def _random_scores(ids: pa.StringArray, generator: np.random.Generator) -> pa.RecordBatch:
-    schema = snapshot_schema(len(_INPUTS.edges_days))
+    schema = snapshot_schema(len(_INPUTS.edges_days), _INPUTS.state_size)
     size = len(ids)
     probability = generator.random(size, np.float32)
     curves = probability[:, None].astype(float) ** (np.asarray(_INPUTS.edges_days) / _INPUTS.horizon_days)
@@ -220,5 +221,15 @@ def _random_scores(ids: pa.StringArray, generator: np.random.Generator) -> pa.Re
         pa.array(probability),
         pa.array(generator.random(size, np.float32) * 90),
         pa.FixedSizeListArray.from_arrays(pa.array(curves.astype(np.float32).ravel()), type=schema.field("survival").type),
+        *_memory(schema, size),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
+def _memory(schema: pa.Schema, num_customers: int) -> list[pa.Array]:
+    """Columns of MEMORY_COLUMNS that no model made."""
+    lists = [
+        pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(num_customers * field.type.list_size, np.float32)), type=field.type)
+        for field in (schema.field("state"), schema.field("summary"))
+    ]
+    return [pa.array(np.ones(num_customers, np.int32)), pa.array(np.zeros(num_customers, np.int64)), *lists]

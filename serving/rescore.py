@@ -23,6 +23,7 @@ from engine.history import History
 from engine.labels import eligible
 from engine.partition import Partition
 from engine.storage import Place, StoreLike, remove_tree, resolve, writer_lock
+from kernels import locate_instants
 from serving.scorer import PartitionScores, resolve_device, score_partition
 from serving.snapshots import (
     DoneBucket,
@@ -177,6 +178,7 @@ def _describe_inputs(history: History, bundle: Bundle, as_of_us: int) -> Snapsho
         active_within_days=bundle.active_within_days,
         edges_days=tuple(bundle.edges_days),
         num_buckets=history.num_buckets,
+        state_size=bundle.model.state_size,
     )
 
 
@@ -206,13 +208,20 @@ def _bucket_batch(
     partition: Partition, customer_index: NDArray[np.int64], scores: PartitionScores, inputs: SnapshotInputs
 ) -> pa.RecordBatch:
     """The columns of `snapshot_schema` for eligible customers: each has a purchase before as_of."""
-    schema = snapshot_schema(len(inputs.edges_days))
+    schema = snapshot_schema(len(inputs.edges_days), inputs.state_size)
     num_orders, last_event = _purchases_before(partition, customer_index, inputs.as_of_us)
     # Code -1, "not known", finds the empty name at the end.
     store_names = pa.array([*partition.store_names, ""], pa.string())
     store_code = partition.store_code[last_event].astype(np.int64)
     store_code[store_code < 0] = len(partition.store_names)
-    survival = pa.FixedSizeListArray.from_arrays(pa.array(scores.survival.ravel()), type=schema.field("survival").type)
+    end = locate_instants(
+        partition.timestamp_us, partition.offsets, customer_index, np.full(len(customer_index), inputs.as_of_us, np.int64)
+    )
+    last_seen = np.maximum(end - 1, 0)
+
+    def lists(name: str, values: NDArray[np.float32]) -> pa.Array:
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=schema.field(name).type)
+
     arrays = [
         partition.customer_ids.take(pa.array(customer_index)),
         store_names.take(pa.array(store_code)),
@@ -220,7 +229,11 @@ def _bucket_batch(
         pa.array(num_orders),
         pa.array(scores.churn_probability),
         pa.array(scores.expected_days_to_purchase),
-        survival,
+        lists("survival", scores.survival),
+        pa.array((end - partition.offsets[customer_index]).astype(np.int32)),
+        pa.array(partition.timestamp_us[last_seen] if partition.num_events else np.zeros(0, np.int64)),
+        lists("state", scores.states),
+        lists("summary", scores.summary),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 

@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
 from engine.errors import DeviceError, InvalidArgumentError
+from engine.indicators import compute_summary
 from engine.partition import Partition
+from kernels import locate_instants
 from training.bundle import Bundle
-from training.predict import churn_probability, expected_days_to_purchase, predict_survival
+from training.inference import encode_states, look_ahead
+from training.predict import churn_probability, clip_survival, expected_days_to_purchase
+from training.situation import situation_of
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -28,6 +32,8 @@ class PartitionScores:
     """
 
     survival: NDArray[np.float32]  # (num_customers, num_bins)
+    states: NDArray[np.float32]  # (num_customers, state_size), after the last event before the instant
+    summary: NDArray[np.float32]  # (num_customers, len(SUMMARY_COLUMNS))
     churn_probability: NDArray[np.float32]  # at the bundle's horizon
     expected_days_to_purchase: NDArray[np.float32]
     device: str
@@ -66,7 +72,7 @@ def score_partition(
     """
     instants_us = np.full(len(customer_index), as_of_us, np.int64)
     try:
-        survival = predict_survival(bundle, partition, activity, customer_index, instants_us, device=device)
+        states, summary, survival = _score(bundle, partition, activity, customer_index, instants_us, device=device)
     except RuntimeError as error:
         # torch raises RuntimeError, or a subclass of it, for everything that a GPU can do wrong. A fault of the model itself
         # comes up again on the CPU.
@@ -74,15 +80,36 @@ def score_partition(
             raise
         _logger.warning("the GPU failed (%s); scoring these %d customers on the CPU", _first_line(error), len(customer_index))
         device = "cpu"
-        survival = predict_survival(bundle, partition, activity, customer_index, instants_us, device=device)
+        states, summary, survival = _score(bundle, partition, activity, customer_index, instants_us, device=device)
     probability = churn_probability(bundle.edges_days, survival, bundle.horizon_days)
     expected_days = expected_days_to_purchase(bundle.edges_days, survival)
     return PartitionScores(
         survival=survival,
+        states=states,
+        summary=summary,
         churn_probability=probability.astype(np.float32),
         expected_days_to_purchase=expected_days.astype(np.float32),
         device=device,
     )
+
+
+def _score(
+    bundle: Bundle,
+    partition: Partition,
+    activity: DailyActivity,
+    customer_index: NDArray[np.int64],
+    instants_us: NDArray[np.int64],
+    *,
+    device: str,
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """States, summaries and survival of customers, each with an event before the instant."""
+    begin = partition.offsets[customer_index]
+    end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, instants_us)
+    states = encode_states(bundle.model, partition, customer_index, begin, end, device=device)
+    summary = compute_summary(partition, customer_index, instants_us)
+    last_event_us = partition.timestamp_us[end - 1] if len(end) else np.zeros(0, np.int64)
+    situation = situation_of(summary, last_event_us, instants_us, activity)
+    return states, summary, clip_survival(look_ahead(bundle.model, states, situation, device=device).survival)
 
 
 def _cuda_problem() -> str:

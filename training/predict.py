@@ -36,6 +36,11 @@ def predict_survival(
     """
     instants = np.ascontiguousarray(np.broadcast_to(np.asarray(as_of_us, np.int64), customer_index.shape))
     survival = survival_curves(bundle.model, partition, activity, customer_index, instants, device=device)
+    return clip_survival(survival)
+
+
+def clip_survival(survival: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Inside (0, 1), as it is kept and served."""
     return np.clip(survival, _LOWEST, _HIGHEST).astype(np.float32)
 
 

@@ -17,10 +17,11 @@ from serving.snapshots.folder import (
     write_bucket,
 )
 from serving.snapshots.manifest import BucketFile, SnapshotInputs, SnapshotManifest
-from serving.snapshots.schema import snapshot_schema
-from serving.snapshots.snapshot import Snapshot, survival
+from serving.snapshots.schema import MEMORY_COLUMNS, snapshot_schema
+from serving.snapshots.snapshot import Snapshot, floats, survival
 
 __all__ = [
+    "MEMORY_COLUMNS",
     "BucketFile",
     "DoneBucket",
     "Snapshot",
@@ -32,6 +33,7 @@ __all__ = [
     "current_path",
     "erase_from_snapshots",
     "find_done",
+    "floats",
     "list_snapshots",
     "no_snapshot_error",
     "open_current",

@@ -82,7 +82,7 @@ def _erase(store: StoreLike, snapshot_id: str, customer_id: str, *, is_current: 
     snapshot = open_snapshot(store, snapshot_id)
     manifest = snapshot.manifest
     bucket = int(bucket_of(pa.array([customer_id], pa.string()), manifest.inputs.num_buckets)[0])
-    batch = snapshot.batches[bucket]
+    batch = snapshot.files[bucket]
     row = find_string(batch.column("customer_id"), customer_id)
     if row >= 0:
         file = write_bucket_anew(folder, bucket, batch.take(pa.array(np.delete(np.arange(batch.num_rows), row))))

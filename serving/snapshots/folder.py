@@ -67,7 +67,7 @@ def write_bucket(folder: Place, inputs: SnapshotInputs, bucket: int, batch: pa.R
     batch  : columns of `snapshot_schema`, ascending by customer_id
     raises : ValueError, if the batch has another schema or its ids are not strictly ascending
     """
-    schema = snapshot_schema(len(inputs.edges_days))
+    schema = snapshot_schema(len(inputs.edges_days), inputs.state_size)
     if not batch.schema.equals(schema, check_metadata=True):
         raise ValueError(f"bucket {bucket} has columns {batch.schema.to_string()}, expected {schema.to_string()}")
     ids = batch.column("customer_id")
@@ -167,7 +167,7 @@ def open_snapshot(store: StoreLike, snapshot_id: str, *, manifest_sha256: str | 
     """
     folder = snapshot_folder(store, snapshot_id)
     manifest = read_manifest(manifest_path(folder), expected_sha256=manifest_sha256)
-    schema = snapshot_schema(len(manifest.inputs.edges_days))
+    schema = snapshot_schema(len(manifest.inputs.edges_days), manifest.inputs.state_size)
     if not is_remote(folder):
         return Snapshot(manifest, [_open_bucket(folder, file, schema) for file in manifest.files])
     # The whole snapshot into memory, several files at once: an endpoint is far away, and answers many.

@@ -31,6 +31,7 @@ class SnapshotInputs:
     active_within_days: int
     edges_days: tuple[float, ...]  # upper edges of the hazard bins, ascending
     num_buckets: int
+    state_size: int  # width of the bundle's states
 
     def __post_init__(self) -> None:
         # 30 and 30.0 are equal and are written differently: one form, so that equal inputs have equal digests.

@@ -1,18 +1,22 @@
-"""The columns of a snapshot's bucket file."""
+"""The columns of a snapshot's bucket file: the scores that are served, and the memory that the next scoring begins from."""
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+from kernels import SUMMARY_COLUMNS
+
+SCHEMA_VERSION = 2
+
+MEMORY_COLUMNS: tuple[str, ...] = ("num_events", "last_event_us", "state", "summary")
 
 
-def snapshot_schema(num_bins: int) -> pa.Schema:
+def snapshot_schema(num_bins: int, state_size: int) -> pa.Schema:
     """The one schema that a bucket file may have.
 
-    num_bins : hazard bins of the bundle, the length of every `survival` list
+    num_bins   : hazard bins of the bundle, the length of every `survival` list
+    state_size : width of the bundle's states, the length of every `state` list
     """
-    survival = pa.list_(pa.field("item", pa.float32(), nullable=False), num_bins)
     return pa.schema(
         [
             pa.field("customer_id", pa.string(), nullable=False),  # ascending by UTF-8 bytes, unique
@@ -21,6 +25,14 @@ def snapshot_schema(num_bins: int) -> pa.Schema:
             pa.field("num_orders", pa.int32(), nullable=False),  # purchases before as_of
             pa.field("churn_probability", pa.float32(), nullable=False),  # at the bundle's horizon
             pa.field("expected_days_to_purchase", pa.float32(), nullable=False),  # from as_of, up to the last edge
-            pa.field("survival", survival, nullable=False),  # P(no purchase before as_of + edges_days[k])
+            pa.field("survival", _floats(num_bins), nullable=False),  # P(no purchase before as_of + edges_days[k])
+            pa.field("num_events", pa.int32(), nullable=False),  # of every kind before as_of, which the state covers
+            pa.field("last_event_us", pa.int64(), nullable=False),  # of the last of these
+            pa.field("state", _floats(state_size), nullable=False),  # the GRU's, after the last of these
+            pa.field("summary", _floats(len(SUMMARY_COLUMNS)), nullable=False),  # SUMMARY_COLUMNS at as_of; NaN: not known
         ]
     )
+
+
+def _floats(length: int) -> pa.DataType:
+    return pa.list_(pa.field("item", pa.float32(), nullable=False), length)

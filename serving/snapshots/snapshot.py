@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from engine.hashing import bucket_of
 from serving.snapshots.manifest import SnapshotInputs, SnapshotManifest
 from serving.snapshots.ranking import Ranking, rank
+from serving.snapshots.schema import MEMORY_COLUMNS
 from serving.snapshots.search import find_string, find_strings
 
 
@@ -22,14 +23,18 @@ class Snapshot:
     """The scores of the whole chain as of one instant; immutable.
 
     manifest : what it was made from
-    batches  : one record batch per bucket, with the columns of `snapshot_schema`
+    files    : one record batch per bucket, with the columns of `snapshot_schema`
+    batches  : the same without MEMORY_COLUMNS: what is served
+    memories : MEMORY_COLUMNS: what the next scoring begins from
 
     `open_current` and `open_snapshot` make them from files, after checking every hash.
     """
 
-    def __init__(self, manifest: SnapshotManifest, batches: Sequence[pa.RecordBatch]) -> None:
+    def __init__(self, manifest: SnapshotManifest, files: Sequence[pa.RecordBatch]) -> None:
         self.manifest = manifest
-        self.batches = tuple(batches)
+        self.files = tuple(files)
+        self.batches = tuple(file.select([name for name in file.schema.names if name not in MEMORY_COLUMNS]) for file in files)
+        self.memories = tuple(file.select(list(MEMORY_COLUMNS)) for file in files)
         self.edges_days = np.asarray(manifest.inputs.edges_days)  # float64[num_bins]
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self.batches)])  # int64[num_buckets + 1]
 
@@ -99,9 +104,14 @@ class Snapshot:
 
 def survival(batch: pa.RecordBatch) -> NDArray[np.float32]:
     """float32[num_rows, num_bins] of a record batch, as a view."""
-    column = batch.column("survival")
-    curves: NDArray[np.float32] = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
-    return curves
+    return floats(batch, "survival")
+
+
+def floats(batch: pa.RecordBatch, name: str) -> NDArray[np.float32]:
+    """A column of lists of one length as float32[num_rows, length], as a view: "survival", "state", "summary"."""
+    column = batch.column(name)
+    values: NDArray[np.float32] = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+    return values
 
 
 def _groups(keys: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:

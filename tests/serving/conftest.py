@@ -36,6 +36,7 @@ INPUTS = SnapshotInputs(
     active_within_days=90,
     edges_days=EDGES_DAYS,
     num_buckets=4,
+    state_size=3,
 )
 
 
@@ -68,7 +69,7 @@ def probability_of(number: int) -> np.float32:
 
 
 def _batch(numbers: np.ndarray) -> pa.RecordBatch:
-    schema = snapshot_schema(len(EDGES_DAYS))
+    schema = snapshot_schema(len(EDGES_DAYS), INPUTS.state_size)
     probability = np.asarray([probability_of(number) for number in numbers], np.float32)
     # A constant rate: churn within h days is p to the power of h / 30.
     survival = (probability[:, None].astype(float) ** (np.asarray(EDGES_DAYS) / 30)).astype(np.float32)
@@ -80,6 +81,7 @@ def _batch(numbers: np.ndarray) -> pa.RecordBatch:
         pa.array(probability),
         pa.array((numbers % 50 + 0.5).astype(np.float32)),
         pa.FixedSizeListArray.from_arrays(pa.array(survival.ravel()), type=schema.field("survival").type),
+        *_memory(schema, len(numbers)),
     ]
     return pa.RecordBatch.from_arrays(columns, schema=schema)
 
@@ -133,3 +135,12 @@ def trained_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = TrainConfig(num_epochs=1, instants_per_epoch=8, model=ModelConfig(state_size=8, head_size=8))
     register(store, train(History.open(store), as_of_us=TRAINED_AS_OF_US, config=config))
     return store
+
+
+def _memory(schema: pa.Schema, num_customers: int) -> list[pa.Array]:
+    """Columns of MEMORY_COLUMNS that no model made."""
+    lists = [
+        pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(num_customers * field.type.list_size, np.float32)), type=field.type)
+        for field in (schema.field("state"), schema.field("summary"))
+    ]
+    return [pa.array(np.ones(num_customers, np.int32)), pa.array(np.zeros(num_customers, np.int64)), *lists]

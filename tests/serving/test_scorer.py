@@ -49,14 +49,14 @@ def test_a_lost_gpu_gives_the_scores_of_the_cpu_and_one_log_line(
     partition = history.partition(0)
     customers = eligible(partition, TRAINED_AS_OF_US, bundle.active_within_days)
     expected = score_partition(bundle, partition, history.activity(), customers, TRAINED_AS_OF_US, device="cpu")
-    predict_survival = scorer.predict_survival
+    encode_states = scorer.encode_states
 
     def lose_the_gpu(*arguments: object, device: str) -> object:
         if device == "cuda":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return predict_survival(*arguments, device=device)  # type: ignore[arg-type]
+        return encode_states(*arguments, device=device)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(scorer, "predict_survival", lose_the_gpu)
+    monkeypatch.setattr(scorer, "encode_states", lose_the_gpu)
     with caplog.at_level(logging.WARNING):
         scores = score_partition(bundle, partition, history.activity(), customers, TRAINED_AS_OF_US, device="cuda")
     assert scores.device == "cpu"
@@ -70,7 +70,7 @@ def test_a_fault_of_the_model_itself_is_not_hidden(trained_store: Path, monkeypa
         raise RuntimeError("shapes cannot be multiplied")
 
     history, bundle = History.open(trained_store), champion(trained_store)
-    monkeypatch.setattr(scorer, "predict_survival", fail)
+    monkeypatch.setattr(scorer, "encode_states", fail)
     for device in ("cpu", "cuda"):
         with pytest.raises(RuntimeError, match="shapes"):
             score_partition(

@@ -234,7 +234,7 @@ def test_a_bucket_of_other_columns_is_refused_though_its_hash_is_right(tmp_path:
 
 def test_ids_out_of_order_are_never_written(tmp_path: Path, snapshot: Snapshot) -> None:
     with pytest.raises(ValueError, match="not strictly ascending"):
-        write_bucket(tmp_path, INPUTS, 0, snapshot.batches[0].take(pa.array([1, 0])), device="cpu")
+        write_bucket(tmp_path, INPUTS, 0, snapshot.files[0].take(pa.array([1, 0])), device="cpu")
     assert list(tmp_path.iterdir()) == []
 
 
