@@ -21,7 +21,9 @@ from engine.history import History
 from engine.ingest import ingest
 from engine.instants import DAY_US, format_instant, parse_instant
 from training.backtest import Backtest, BacktestConfig, run_backtest
+from training.backtest.windows import Window
 from training.config import TrainConfig
+from training.evaluation.across import JudgedWindow, mean_differences
 from training.evaluation.metrics import METRIC_NAMES
 from training.registry import register
 from training.train import train
@@ -72,6 +74,53 @@ def test_generated_chain(quick: bool, report: Report, tmp_path: Path) -> None:
     origin = Origin(as_of=_date(last_day - 30), horizon_days=30, active_within_days=90)
     rows = _compare(tmp_path / "store", origin, seeds=_SEEDS[:1], num_epochs=2 if quick else None)
     report("model_quality_generated", "Churn within 30 days, a generated chain", rows)
+
+
+def test_against_a_tuned_lightgbm(quick: bool, report: Report, tmp_path: Path) -> None:
+    """The mean over every window of both logs, paired: LightGBM gets a search of its own at each origin."""
+    if quick:
+        pytest.skip("the search takes minutes")
+    if not _ONLINE_RETAIL.exists():
+        pytest.skip(f"{_ONLINE_RETAIL.name} is not in shared/data beside the repository")
+    try:
+        dataset = locate("complete-journey")
+    except PrerequisiteError as error:
+        pytest.skip(str(error))
+    ingest(tmp_path / "Complete Journey", dataset.files, columns=dataset.columns)
+    ingest(tmp_path / "Online Retail", [_ONLINE_RETAIL])
+    by_log = {
+        "Complete Journey": (("2017-10-01", "2017-11-01", "2017-12-02"), 30, 90),
+        "Online Retail": (("2011-08-15", "2011-10-10"), 60, 180),
+    }
+    windows: list[JudgedWindow] = []
+    rows: list[Mapping[str, float | str]] = []
+    for log, (origins, horizon_days, active_within_days) in by_log.items():
+        config = BacktestConfig(
+            as_of_us=tuple(parse_instant(origin) for origin in origins),
+            train=TrainConfig(horizon_days=horizon_days, active_within_days=active_within_days),
+            baselines=("lightgbm_tuned", "lightgbm"),
+        )
+        result = run_backtest(History.open(tmp_path / log), config)
+        for window, judgement in zip(result.windows, result.judgements, strict=True):
+            for model, values in judgement.metrics.items():
+                shown = {metric: values[metric] for metric in METRIC_NAMES}
+                rows.append({"log": log, "as of": format_instant(window.as_of_us[0]), "model": model, **shown})
+            windows.append(_judged(log, window))
+    for name, chosen in (*((log, [one for one in windows if one.log == log]) for log in by_log), ("both", windows)):
+        for metric, (difference, (low, high)) in mean_differences(chosen, ("auc", "average_precision", "brier")).items():
+            row = {"log": name, "as of": "mean of windows", "model": f"ebbtide less lightgbm_tuned: {metric}"}
+            rows.append({**row, "difference": difference, "low": low, "high": high})
+    report("model_quality_tuned", "Churn, beside a LightGBM tuned at each origin", rows)
+
+
+def _judged(log: str, window: Window) -> JudgedWindow:
+    return JudgedWindow(
+        log=log,
+        customer_ids=window.customer_ids,
+        churned=window.churned,
+        ours=window.probability["ebbtide"],
+        theirs=window.probability["lightgbm_tuned"],
+    )
 
 
 def _compare(

@@ -43,7 +43,7 @@ class Estimates:
     def interval(self, model: str, metric: str) -> Interval:
         """95 %; NaN where nothing is defined."""
         value = self.values[model][metric]
-        low, high = _percentiles(self.resampled[model][metric])
+        low, high = percentiles(self.resampled[model][metric])
         if metric in _MIRRORED:
             low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
         return low, high
@@ -51,7 +51,7 @@ class Estimates:
     def difference(self, model: str, other: str, metric: str) -> tuple[float, Interval]:
         """Of the first model to the second, paired, with its 95 % interval."""
         value = self.values[model][metric] - self.values[other][metric]
-        return value, _percentiles(self.resampled[model][metric] - self.resampled[other][metric])
+        return value, percentiles(self.resampled[model][metric] - self.resampled[other][metric])
 
 
 def estimate(
@@ -97,7 +97,8 @@ def draw_weights(customer: NDArray[np.int64], num_resamples: int, random: np.ran
     return np.asarray(counts[:, customer], np.float64)
 
 
-def _percentiles(values: NDArray[np.float64]) -> Interval:
+def percentiles(values: NDArray[np.float64]) -> Interval:
+    """The 95 % interval of what resamples say; NaN where none says anything."""
     defined = values[np.isfinite(values)]
     if len(defined) == 0:
         return np.nan, np.nan
