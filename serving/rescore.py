@@ -24,7 +24,7 @@ from engine.labels import eligible
 from engine.partition import Partition
 from engine.storage import Place, StoreLike, remove_tree, resolve, writer_lock
 from kernels import locate_instants
-from serving.scorer import PartitionScores, resolve_device, score_partition
+from serving.scorer import PartitionScores, score_partition
 from serving.snapshots import (
     DoneBucket,
     Snapshot,
@@ -39,6 +39,7 @@ from serving.snapshots import (
     write_bucket,
 )
 from training.bundle import Bundle, load
+from training.device import resolve_device
 from training.registry import champion
 
 _logger = logging.getLogger(__name__)
@@ -85,7 +86,7 @@ def rescore(
     """Score the chain and make the result the store's current snapshot. The same inputs give the same snapshot, once.
 
     bundle : the store's champion by default
-    device : one of serving.scorer.DEVICES
+    device : one of training.device.DEVICES
     raises : NoHistoryError, NoBundleError, AsOfError, DeviceError, IntegrityError, ExecutionError
     """
     started_s = time.perf_counter()
@@ -146,7 +147,7 @@ def score_bucket(
 ) -> DoneBucket:
     """The task: score the eligible customers of one bucket and write its file. Deterministic, and the same when done twice.
 
-    device : one of serving.scorer.DEVICES, as the machine of the task has it
+    device : one of training.device.DEVICES, as the machine of the task has it
     """
     history, bundle = _open_inputs(store, bundle_folder, inputs.history_hash, inputs.model_hash)
     history.check(bucket)  # hashing takes a hundredth of what scoring takes, and numbers that were damaged look like numbers

@@ -6,20 +6,17 @@ import logging
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
-from engine.errors import DeviceError, InvalidArgumentError
 from engine.indicators import compute_summary
 from engine.partition import Partition
 from kernels import locate_instants
 from training.bundle import Bundle
+from training.device import first_line
 from training.inference import encode_states, look_ahead
 from training.predict import churn_probability, clip_survival, expected_days_to_purchase
 from training.situation import situation_of
-
-DEVICES = ("auto", "cpu", "cuda")
 
 _logger = logging.getLogger(__name__)
 
@@ -37,23 +34,6 @@ class PartitionScores:
     churn_probability: NDArray[np.float32]  # at the bundle's horizon
     expected_days_to_purchase: NDArray[np.float32]
     device: str
-
-
-def resolve_device(name: str) -> str:
-    """ "cpu" or "cuda" for a device's name on the command line.
-
-    raises : DeviceError for "cuda" where it does not work; InvalidArgumentError for a name that is not in DEVICES
-    """
-    if name not in DEVICES:
-        raise InvalidArgumentError("device", f"found {name!r}, expected one of {', '.join(DEVICES)}")
-    if name == "cpu":
-        return "cpu"
-    problem = _cuda_problem()
-    if not problem:
-        return "cuda"
-    if name == "cuda":
-        raise DeviceError(f"device cuda cannot be used: {problem}; use --device cpu or auto")
-    return "cpu"
 
 
 def score_partition(
@@ -78,7 +58,7 @@ def score_partition(
         # comes up again on the CPU.
         if device == "cpu":
             raise
-        _logger.warning("the GPU failed (%s); scoring these %d customers on the CPU", _first_line(error), len(customer_index))
+        _logger.warning("the GPU failed (%s); scoring these %d customers on the CPU", first_line(error), len(customer_index))
         device = "cpu"
         states, summary, survival = _score(bundle, partition, activity, customer_index, instants_us, device=device)
     probability = churn_probability(bundle.edges_days, survival, bundle.horizon_days)
@@ -110,18 +90,3 @@ def _score(
     last_event_us = partition.timestamp_us[end - 1] if len(end) else np.zeros(0, np.int64)
     situation = situation_of(summary, last_event_us, instants_us, activity)
     return states, summary, clip_survival(look_ahead(bundle.model, states, situation, device=device).survival)
-
-
-def _cuda_problem() -> str:
-    """Why CUDA cannot be used, or ""; a driver may be there and a kernel still fail to start."""
-    if not torch.cuda.is_available():
-        return "torch finds no CUDA device"
-    try:
-        torch.ones(2, device="cuda").sum().item()
-    except RuntimeError as error:
-        return _first_line(error)
-    return ""
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -9,37 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine.errors import DeviceError, InvalidArgumentError
 from engine.history import History
 from engine.labels import eligible
 from serving import scorer
-from serving.scorer import resolve_device, score_partition
+from serving.scorer import score_partition
 from tests.serving.conftest import TRAINED_AS_OF_US
 from training.registry import champion
-
-
-def test_a_device_that_is_none_is_refused() -> None:
-    with pytest.raises(InvalidArgumentError, match="device: found 'tpu', expected one of auto, cpu, cuda"):
-        resolve_device("tpu")
-
-
-def test_without_cuda_auto_is_the_cpu_and_cuda_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert resolve_device("auto") == "cpu"
-    assert resolve_device("cpu") == "cpu"
-    with pytest.raises(DeviceError, match="torch finds no CUDA device; use --device cpu or auto"):
-        resolve_device("cuda")
-
-
-def test_a_cuda_that_is_there_and_cannot_work_counts_as_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*arguments: object, **options: object) -> None:
-        raise RuntimeError("CUDA error: no kernel image is available\nmore lines")
-
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch, "ones", fail)
-    assert resolve_device("auto") == "cpu"
-    with pytest.raises(DeviceError, match=r"no kernel image is available; use --device"):
-        resolve_device("cuda")
 
 
 def test_a_lost_gpu_gives_the_scores_of_the_cpu_and_one_log_line(
