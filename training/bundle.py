@@ -16,7 +16,6 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -29,10 +28,9 @@ from training.calibration import Calibration
 from training.catalogue import catalogue_hash
 from training.config import ModelConfig, TrainConfig
 from training.inference import FittedModel
-from training.model import SequenceModel
-from training.normaliser import Normaliser
 from training.reference import describe_reference, parse_reference
 from training.situation import SITUATION_NAMES
+from training.tensors import model_from, tensors_of
 from training.tokens import TOKEN_NAMES
 from training.trained import TrainedModel
 
@@ -40,7 +38,6 @@ BUNDLE_SCHEMA_VERSION = 2
 WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "bundle.json"
 
-_NETWORK_PREFIX = "network."
 # Fields of the content that the description passes on as they are.
 _DESCRIBED = (
     "weights_hash",
@@ -136,7 +133,7 @@ def save(trained: TrainedModel, directory: StoreLike, *, backtest: dict[str, Any
     backtest : metrics of back-tests to keep with it, JSON types
     """
     directory = resolve(directory)
-    weights = save_tensors(_tensors(trained.model))
+    weights = save_tensors(tensors_of(trained.model))
     content = _content(trained, weights) | {"backtest": backtest}
     content_hash = hash_content(content)
     write_bytes(directory / WEIGHTS_FILE, weights)
@@ -159,19 +156,7 @@ def load(directory: StoreLike) -> Bundle:
             f"{directory / WEIGHTS_FILE}: found {found}, expected {expected}; the bundle is damaged: train again"
         )
     config = _parse_config(content["config"])
-    tensors = load_tensors(weights)
-    network = SequenceModel(config.model)
-    network.load_state_dict(
-        {name.removeprefix(_NETWORK_PREFIX): value for name, value in tensors.items() if name.startswith(_NETWORK_PREFIX)}
-    )
-    network.requires_grad_(False).eval()
-    model = FittedModel(
-        config=config,
-        network=network,
-        token_normaliser=_normaliser(tensors, "token_normaliser"),
-        situation_normaliser=_normaliser(tensors, "situation_normaliser"),
-        calibration=Calibration(**content["calibration"]),
-    )
+    model = model_from(load_tensors(weights), config, Calibration(**content["calibration"]))
     trained = TrainedModel(
         model=model,
         as_of_us=content["as_of_us"],
@@ -200,19 +185,6 @@ def describe(directory: StoreLike) -> BundleDescription:
         active_within_days=config["active_within_days"],
         **{name: content[name] for name in _DESCRIBED},
     )
-
-
-def _tensors(model: FittedModel) -> dict[str, torch.Tensor]:
-    tensors = {_NETWORK_PREFIX + name: value.detach().contiguous() for name, value in model.network.state_dict().items()}
-    for name in ("token_normaliser", "situation_normaliser"):
-        normaliser: Normaliser = getattr(model, name)
-        tensors[f"{name}.mean"] = torch.from_numpy(normaliser.mean.copy())
-        tensors[f"{name}.scale"] = torch.from_numpy(normaliser.scale.copy())
-    return tensors
-
-
-def _normaliser(tensors: dict[str, torch.Tensor], name: str) -> Normaliser:
-    return Normaliser(mean=tensors[f"{name}.mean"].numpy(), scale=tensors[f"{name}.scale"].numpy())
 
 
 def _content(trained: TrainedModel, weights: bytes) -> dict[str, Any]:

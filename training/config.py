@@ -67,6 +67,9 @@ class TrainConfig:
     num_epochs: int = 12
     """Passes over the customers."""
 
+    patience_epochs: int = 3
+    """The trial pass ends early where this many epochs one after the other are clearly worse than the best before them."""
+
     learn_days: int = 150
     """Query instants are drawn from this many last days, or from four horizons if that is longer: customers and chain change, and
     what is older teaches old habits. All earlier events are still seen by the model."""
@@ -98,6 +101,7 @@ class TrainConfig:
         _check("active_within_days", self.active_within_days, 1, 3650)
         _check("seed", self.seed, 0, 2**31 - 1)
         _check("num_epochs", self.num_epochs, 1, 1000)
+        _check("patience_epochs", self.patience_epochs, 1, 1000)
         _check("learn_days", self.learn_days, 1, 36_500)
         _check("instants_per_epoch", self.instants_per_epoch, 1, 10_000)
         _check("batch_customers", self.batch_customers, 1, 65_536)

@@ -20,7 +20,8 @@ from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 from training.calibration import Calibration, fit_calibration
 from training.config import TrainConfig
-from training.fitting import fit_weights
+from training.device import CPU, Compute
+from training.fitting import ALONE, Epoch, Standing, Workers, fit_weights
 from training.inference import FittedModel, survival_curves
 from training.past import take_past
 from training.predict import churn_probability
@@ -83,49 +84,83 @@ def prepare(history: History, *, as_of_us: int, config: TrainConfig) -> Prepared
 class TrialPass:
     """What came of it, epoch by epoch.
 
-    losses      : cross entropy on the window, nats per customer
-    probability : float64[n] each, of churn within the horizon, uncalibrated
+    losses     : cross entropy on the window, nats per customer
+    best, last : models after the epoch of the lowest of them, and after the newest
     """
 
-    losses: list[float]
-    probability: list[NDArray[np.float64]]
+    losses: tuple[float, ...] = ()
+    best: FittedModel | None = None
+    last: FittedModel | None = None
 
     @property
     def num_epochs(self) -> int:
         """How many serve best."""
         return choose_epochs(self.losses)
 
+    @property
+    def chosen(self) -> FittedModel:
+        """The model after so many."""
+        model = self.last if self.num_epochs == len(self.losses) else self.best
+        assert model is not None
+        return model
 
-def run_trial_pass(prepared: Prepared, *, on_epoch: Callable[[int, float, float], bool]) -> TrialPass:
-    """Learn from what was before the window, and judge every epoch on it.
+    def after(self, model: FittedModel, loss: float) -> TrialPass:
+        """With one more epoch."""
+        losses = (*self.losses, loss)
+        return TrialPass(losses=losses, best=model if int(np.argmin(losses)) == len(losses) - 1 else self.best, last=model)
 
-    on_epoch : called with epochs done, mean training loss per query and cross entropy on the window; whether to go on
+    def is_over(self, config: TrainConfig) -> bool:
+        """Whether all epochs are done, or it got clearly worse for so long that no more are needed."""
+        return len(self.losses) >= config.num_epochs or got_worse(self.losses, config.patience_epochs)
+
+
+def run_trial_pass(
+    prepared: Prepared,
+    *,
+    on_epoch: Callable[[Epoch, TrialPass], bool | None],
+    compute: Compute = CPU,
+    workers: Workers = ALONE,
+    start: tuple[Standing, TrialPass] | None = None,
+) -> TrialPass:
+    """Learn from what was before the window, and judge every epoch on it; ends early where it gets worse and worse.
+
+    on_epoch : called with the epoch and the pass so far; True ends the pass there
+    start    : of a pass that was cut off, to go on from
     """
-    done = TrialPass(losses=[], probability=[])
-
-    def after_epoch(epoch: int, loss: float, model: FittedModel) -> None:
-        done.probability.append(prepared.window.probability(model))
-        done.losses.append(prepared.window.cross_entropy(done.probability[-1]))
-        if not on_epoch(epoch, loss, done.losses[-1]):
-            raise _Stopped
-
-    try:
-        fit_weights(
-            prepared.earlier, prepared.activity, prepared.config, known_until_us=prepared.held_out_us, on_epoch=after_epoch
-        )
-    except _Stopped:
+    done = TrialPass() if start is None else start[1]
+    if done.is_over(prepared.config):
         return done
+
+    def after_epoch(epoch: Epoch) -> bool:
+        nonlocal done
+        # The others would compute the same, or on another kind of machine nearly the same: one has to say how many epochs to do.
+        loss = prepared.window.loss(epoch.model) if workers.rank == 0 else math.nan
+        done = done.after(epoch.model, workers.agree(loss))
+        return bool(on_epoch(epoch, done)) or done.is_over(prepared.config)
+
+    fit_weights(
+        prepared.earlier,
+        prepared.activity,
+        prepared.config,
+        known_until_us=prepared.held_out_us,
+        on_epoch=after_epoch,
+        compute=compute,
+        workers=workers,
+        start=None if start is None else start[0],
+    )
     return done
-
-
-class _Stopped(Exception):  # noqa: N818  # no error: the way out of the epochs
-    pass
 
 
 def choose_epochs(losses: Sequence[float]) -> int:
     """How many epochs to do: all of them, unless the held-out window was clearly better served by fewer."""
     best = int(np.argmin(losses))
     return best + 1 if losses[best] < _CLEARLY_BETTER * losses[-1] else len(losses)
+
+
+def got_worse(losses: Sequence[float], patience_epochs: int) -> bool:
+    """Whether each of so many last epochs was clearly worse than the best before them."""
+    newest = losses[-patience_epochs:]
+    return len(losses) > patience_epochs and min(losses) < _CLEARLY_BETTER * min(newest)
 
 
 class Window:
@@ -149,6 +184,10 @@ class Window:
         """Churn within the horizon."""
         survival = survival_curves(model, self._past, self._activity, self.queries.customer_index, self.queries.as_of_us)
         return churn_probability(model.edges_days, survival, self._config.horizon_days)
+
+    def loss(self, model: FittedModel) -> float:
+        """Cross entropy of its promises, nats per customer."""
+        return self.cross_entropy(self.probability(model))
 
     def hold_out(self, probability: NDArray[np.float64]) -> HeldOut:
         """These probabilities, by customer."""

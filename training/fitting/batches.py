@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from kernels import gather_sequences
 from training.config import TrainConfig
+from training.device import CPU, Compute
 from training.fitting.pieces import Pieces
+from training.fitting.workers import ALONE, Workers
 from training.hazard import (
     bin_hazards,
     bin_widths,
@@ -40,15 +43,43 @@ class Batch:
     known: torch.Tensor  # bool (N,) whether the horizon lies within knowledge
     config: TrainConfig
 
-    def loss(self, network: SequenceModel) -> torch.Tensor:
-        """Sum over the batch's queries."""
+    def loss(self, network: SequenceModel, compute: Compute = CPU) -> torch.Tensor:
+        """Sum over the batch's queries; float32, however coarse the products are."""
         edges = np.asarray(self.config.model.edges_days)
+        # Outside of autocast, under which cuDNN's GRU computes in float16, whatever was asked for; so it does in TF32.
         states = network.encode(self.tokens)
-        log_rate = network.log_rates(states[self.sequence, self.position], self.situation)
-        mass = bin_hazards(log_rate, torch.as_tensor(bin_widths(edges), dtype=torch.float32))
+        with compute.autocast():
+            log_rate = network.log_rates(states[self.sequence, self.position], self.situation)
+        widths = torch.as_tensor(bin_widths(edges), dtype=torch.float32, device=log_rate.device)
+        mass = bin_hazards(log_rate.float(), widths)
         loss = negative_log_likelihood(mass, self.num_survived, self.purchased)
         at_horizon = horizon_cross_entropy(cumulative_at(mass, edges, self.config.horizon_days), self.churned, self.known)
         return (loss + self.config.horizon_weight * at_horizon).sum()
+
+    def on(self, device: str) -> Self:
+        """The same on a device."""
+        if device == "cpu":
+            return self
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        moved: dict[str, Any] = {
+            name: value.to(device) if isinstance(value, torch.Tensor) else value for name, value in values.items()
+        }
+        return type(self)(**moved)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Share:
+    """What one worker computes of a batch.
+
+    rows     : int64 (N,) the places of its queries among those of the whole batch
+    num_rows : queries of the whole batch
+    weight   : 1, or 0 where there are fewer pieces than workers, and this one computes another's for nothing
+    """
+
+    batch: Batch
+    rows: NDArray[np.int64]
+    num_rows: int
+    weight: float
 
 
 class EpochBatches:
@@ -70,7 +101,7 @@ class EpochBatches:
     def __len__(self) -> int:
         return math.ceil(len(self._asked) / self._batch_size)
 
-    def shuffled(self, tokens: NDArray[np.float32], random: np.random.Generator) -> Iterator[Batch]:
+    def shuffled(self, tokens: NDArray[np.float32], random: np.random.Generator, workers: Workers = ALONE) -> Iterator[Share]:
         """Batches of pieces of about equal length, in random order; pieces that no query asks about are left out."""
         asked = self._asked
         lengths = self._pieces.end[asked] - self._pieces.begin[asked]
@@ -78,7 +109,20 @@ class EpochBatches:
         order = asked[np.argsort(lengths * random.uniform(0.7, 1.3, len(asked)), kind="stable")]
         starts = np.arange(0, len(order), self._batch_size)
         for start in random.permutation(starts):
-            yield self._batch(order[start : start + self._batch_size], tokens)
+            yield self._share(order[start : start + self._batch_size], tokens, workers)
+
+    def _share(self, chosen: NDArray[np.int64], tokens: NDArray[np.float32], workers: Workers) -> Share:
+        # Every n-th, as neighbours are of about the same length.
+        own = np.arange(workers.rank, len(chosen), workers.num_workers)
+        weight = 1.0 if len(own) else 0.0
+        own = own if len(own) else np.zeros(1, np.int64)
+        piece = np.repeat(np.arange(len(chosen)), self._first_query[chosen + 1] - self._first_query[chosen])
+        return Share(
+            batch=self._batch(chosen[own], tokens),
+            rows=np.flatnonzero(np.isin(piece, own)),
+            num_rows=len(piece),
+            weight=weight,
+        )
 
     def _batch(self, chosen: NDArray[np.int64], tokens: NDArray[np.float32]) -> Batch:
         begin, end = self._pieces.begin[chosen], self._pieces.end[chosen]

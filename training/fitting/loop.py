@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import nn
+from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
 from engine.partition import Partition
-from training.calibration import Calibration
 from training.config import TrainConfig
+from training.device import CPU, Compute
 from training.fitting.batches import EpochBatches
+from training.fitting.learner import Learner
 from training.fitting.pieces import cut_pieces
-from training.fitting.schedule import make_optimiser, move_average, rate_share
-from training.fitting.start import extend_last_seen_bin, first_instants_us, shows_seasons, start_at_life_table
+from training.fitting.schedule import rate_share
+from training.fitting.standing import Standing
+from training.fitting.start import first_instants_us, shows_seasons, start_at_life_table
+from training.fitting.workers import ALONE, Workers
 from training.inference import FittedModel
 from training.model import SequenceModel
 from training.normaliser import fit_normaliser
@@ -23,7 +28,26 @@ from training.queries import Queries, draw_queries
 from training.situation import SEASONAL_SITUATION, describe_situation
 from training.tokens import SEASONAL_TOKENS, all_event_tokens
 
-_GRADIENT_LIMIT = 1.0
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Epoch:
+    """An epoch done.
+
+    number   : from 1
+    loss     : mean training loss per query, nats
+    standing : to go on from; its model has the averaged weights so far
+    """
+
+    number: int
+    loss: float
+    standing: Standing
+
+    @property
+    def model(self) -> FittedModel:
+        return self.standing.model
+
+
+OnEpoch = Callable[[Epoch], bool | None]
 
 
 def fit_weights(
@@ -32,89 +56,90 @@ def fit_weights(
     config: TrainConfig,
     *,
     known_until_us: int,
-    on_epoch: Callable[[int, float, FittedModel], None],
+    on_epoch: OnEpoch = lambda _: None,
+    compute: Compute = CPU,
+    workers: Workers = ALONE,
+    start: Standing | None = None,
 ) -> FittedModel:
     """Learn from a partition that holds only events before `known_until_us`.
 
-    on_epoch : called with epochs done, mean loss per query, and the averaged model so far
+    on_epoch : called after every epoch; True ends the fit there
+    workers  : that go through this together, each in a call of its own with the same arguments
+    start    : of an earlier call with the same arguments that did not come to its end; goes on to the same bits on the CPU
     returns  : the model with averaged weights, uncalibrated
     """
-    torch_random = torch.random.get_rng_state()
-    torch.manual_seed(config.seed)
-    try:
-        return _fit(past, activity, config, known_until_us=known_until_us, on_epoch=on_epoch)
-    finally:
-        torch.random.set_rng_state(torch_random)
+    if start is not None and start.num_epochs >= config.num_epochs:
+        return start.model
+    with _seeded(config.seed, compute.device):
+        return _fit(
+            _Draws(past, activity, config, known_until_us), config, on_epoch, compute=compute, workers=workers, start=start
+        )
 
 
 def _fit(
-    past: Partition,
-    activity: DailyActivity,
-    config: TrainConfig,
-    *,
-    known_until_us: int,
-    on_epoch: Callable[[int, float, FittedModel], None],
+    draws: _Draws, config: TrainConfig, on_epoch: OnEpoch, *, compute: Compute, workers: Workers, start: Standing | None
 ) -> FittedModel:
-    random = np.random.default_rng(config.seed)
-    first_us = int(past.timestamp_us.min())
-    seasonal = shows_seasons(first_us, known_until_us)
-    starts_us = first_instants_us(first_us, known_until_us, config, seasonal=seasonal)
-    raw_tokens = all_event_tokens(past)
-    token_normaliser = fit_normaliser(raw_tokens, ignore=() if seasonal else SEASONAL_TOKENS)
+    raw_tokens = all_event_tokens(draws.past)
+    pieces = cut_pieces(draws.past.offsets, config.model.context_events)
+    drawn = None
+    if start is None:
+        queries, situation = drawn = draws.next()
+        token_normaliser = fit_normaliser(raw_tokens, ignore=() if draws.seasonal else SEASONAL_TOKENS)
+        situation_normaliser = fit_normaliser(situation, ignore=() if draws.seasonal else SEASONAL_SITUATION)
+        network = SequenceModel(config.model)
+        num_seen_bins = start_at_life_table(network, queries, config)
+        learner = Learner(network, config, num_seen_bins=num_seen_bins, compute=compute, workers=workers)
+    else:
+        token_normaliser, situation_normaliser = start.normalisers
+        network = SequenceModel(config.model)
+        learner = Learner(network, config, num_seen_bins=start.num_seen_bins, compute=compute, workers=workers)
+        learner.resume(start)
+        draws.random.bit_generator.state = start.draws
     tokens = token_normaliser.apply(raw_tokens)
-    pieces = cut_pieces(past.offsets, config.model.context_events)
-
-    def draw() -> Queries:
-        return draw_queries(
-            past,
-            random,
-            starts_us=starts_us,
-            known_until_us=known_until_us,
-            num_instants=config.instants_per_epoch,
-            active_within_days=config.active_within_days,
-        )
-
-    queries = draw()
-    situation = describe_situation(past, activity, queries.customer_index, queries.as_of_us)
-    situation_normaliser = fit_normaliser(situation, ignore=() if seasonal else SEASONAL_SITUATION)
-
-    network = SequenceModel(config.model)
-    num_seen = start_at_life_table(network, queries, config)
-    averaged = SequenceModel(config.model)
-    averaged.load_state_dict(network.state_dict())
-    optimiser = make_optimiser(network, config)
-    model = FittedModel(
-        config=config,
-        network=averaged,
-        token_normaliser=token_normaliser,
-        situation_normaliser=situation_normaliser,
-        calibration=Calibration(),
-    )
-
-    num_steps = 0
-    for epoch in range(config.num_epochs):
-        if epoch > 0:
-            queries = draw()
-            situation = describe_situation(past, activity, queries.customer_index, queries.as_of_us)
+    for epoch in range(0 if start is None else start.num_epochs, config.num_epochs):
+        queries, situation = draws.next() if drawn is None else drawn
+        drawn = None
         batches = EpochBatches(queries, situation_normaliser.apply(situation), pieces, config)
         queries_per_step = len(queries) / max(len(batches), 1)
-        network.train()
-        total = 0.0
-        for step, batch in enumerate(batches.shuffled(tokens, random)):
-            share_done = (epoch + step / len(batches)) / config.num_epochs
-            for group in optimiser.param_groups:
-                group["lr"] = config.learning_rate * rate_share(share_done)
-            # A constant, not the batch's own number: every query weighs the same whichever batch it falls into.
-            loss = batch.loss(network) / queries_per_step
-            optimiser.zero_grad(set_to_none=True)
-            torch.autograd.backward(loss)
-            nn.utils.clip_grad_norm_(network.parameters(), _GRADIENT_LIMIT)
-            optimiser.step()
-            num_steps += 1
-            # The short memory at the start keeps the initial weights out of the average.
-            decay = min(config.average_decay, num_steps / (num_steps + 10))
-            move_average(averaged, network, decay)
-            total += float(loss.detach()) * queries_per_step
-        extend_last_seen_bin(averaged, num_seen)
-        on_epoch(epoch + 1, total / max(len(queries), 1), model)
+        losses = []
+        for step, share in enumerate(batches.shuffled(tokens, draws.random, workers)):
+            rate = rate_share((epoch + step / len(batches)) / config.num_epochs)
+            losses.append(learner.step(share, rate=rate, queries_per_step=queries_per_step))
+        learner.end_epoch()
+        # Read once an epoch: every look at a GPU's number waits for all that it has to do.
+        total = float(torch.stack(losses).double().sum()) if losses else 0.0
+        model = learner.model(token_normaliser, situation_normaliser)
+        standing = learner.standing(epoch + 1, model, dict(draws.random.bit_generator.state))
+        if on_epoch(Epoch(number=epoch + 1, loss=total / max(len(queries), 1), standing=standing)):
+            break
     return model
+
+
+class _Draws:
+    """Query instants and the situations at them, anew for every epoch."""
+
+    def __init__(self, past: Partition, activity: DailyActivity, config: TrainConfig, known_until_us: int) -> None:
+        first_us = int(past.timestamp_us.min())
+        self.past, self.random = past, np.random.default_rng(config.seed)
+        self.seasonal = shows_seasons(first_us, known_until_us)
+        self._starts_us = first_instants_us(first_us, known_until_us, config, seasonal=self.seasonal)
+        self._activity, self._config, self._known_until_us = activity, config, known_until_us
+
+    def next(self) -> tuple[Queries, NDArray[np.float32]]:
+        queries = draw_queries(
+            self.past,
+            self.random,
+            starts_us=self._starts_us,
+            known_until_us=self._known_until_us,
+            num_instants=self._config.instants_per_epoch,
+            active_within_days=self._config.active_within_days,
+        )
+        return queries, describe_situation(self.past, self._activity, queries.customer_index, queries.as_of_us)
+
+
+@contextmanager
+def _seeded(seed: int, device: str) -> Iterator[None]:
+    """Torch's random numbers from a seed inside the block, and as before after it."""
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if device == "cuda" else []):
+        torch.manual_seed(seed)
+        yield

@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoStudyError
-from engine.instants import format_instant
 from engine.sealed import seal, unseal
 from engine.storage import Place, StoreLike, resolve, write_bytes
+from training.differences import differences
 from training.registry import check_name
 from training.trial_pass import choose_epochs
 from training.tuning.space import SPACE, Values, describe_space
@@ -146,31 +146,12 @@ def check_same_subject(folder: Place, found: Subject, asked: Subject) -> None:
 
     raises : InvalidArgumentError, naming what differs
     """
-    differences = [
-        f"{name} {_say(name, there)} there, {_say(name, here)} here"
-        for name, there, here in _differences(asdict(found), asdict(asked))
-    ]
-    if differences:
+    if differing := differences(asdict(found), asdict(asked)):
         raise InvalidArgumentError(
             "name",
-            f"found a study of something else in {folder} ({'; '.join(differences)}); ask for the same again to go on with it, "
+            f"found a study of something else in {folder} ({'; '.join(differing)}); ask for the same again to go on with it, "
             f"tune under another --name, or remove {folder} to begin anew",
         )
-
-
-def _differences(found: Mapping[str, Any], asked: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    differing = []
-    for name in dict.fromkeys([*found, *asked]):
-        there, here = found.get(name), asked.get(name)
-        if isinstance(there, dict) and isinstance(here, dict):
-            differing += _differences(there, here)
-        elif there != here:
-            differing.append((name, there, here))
-    return differing
-
-
-def _say(name: str, value: Any) -> str:
-    return format_instant(value) if name == "as_of_us" else str(value)
 
 
 def _values(found: Mapping[str, float | int]) -> Values:

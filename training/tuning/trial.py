@@ -52,9 +52,9 @@ def run_trial(
     prepared = prepare(history, as_of_us=as_of_us, config=config)
     judge = _Judge(earlier, config.num_epochs)
     with one_torch_thread():
-        done = run_trial_pass(prepared, on_epoch=lambda epoch, _, cross_entropy: judge.goes_on(epoch, cross_entropy))
+        done = run_trial_pass(prepared, on_epoch=lambda epoch, so_far: not judge.goes_on(epoch.number, so_far.losses[-1]))
     curve = tuple(loss for loss in done.losses if math.isfinite(loss))
-    state = DIVERGED if len(curve) < len(done.losses) else COMPLETE if len(curve) == config.num_epochs else PRUNED
+    state = DIVERGED if len(curve) < len(done.losses) else COMPLETE if done.is_over(prepared.config) else PRUNED
     return Trial(number=number, values=values, state=state, curve=curve, seconds=round(time.monotonic() - started_s, 2))
 
 

@@ -1,0 +1,126 @@
+"""The learner: weights, their moving average and the optimiser, and the step that moves all three."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import torch
+from torch import nn
+
+from training.calibration import Calibration
+from training.config import TrainConfig
+from training.device import Compute
+from training.fitting.batches import Share
+from training.fitting.dropout import share_dropout
+from training.fitting.schedule import make_optimiser, move_average
+from training.fitting.standing import Standing
+from training.fitting.start import extend_last_seen_bin
+from training.fitting.workers import Workers
+from training.inference import FittedModel
+from training.model import SequenceModel
+from training.normaliser import Normaliser
+
+_GRADIENT_LIMIT = 1.0
+
+
+class Learner:
+    """What a step changes, and what is read off it after an epoch."""
+
+    def __init__(
+        self, network: SequenceModel, config: TrainConfig, *, num_seen_bins: int, compute: Compute, workers: Workers
+    ) -> None:
+        averaged = SequenceModel(config.model)
+        averaged.load_state_dict(network.state_dict())
+        self._network, self._averaged = network.to(compute.device).train(), averaged.to(compute.device)
+        self._optimiser = make_optimiser(self._network, config)
+        self._config, self._num_seen_bins, self._compute, self._workers = config, num_seen_bins, compute, workers
+        self._num_steps = 0
+        self._rows = share_dropout(self._network) if workers.num_workers > 1 else None
+
+    def step(self, share: Share, *, rate: float, queries_per_step: float) -> torch.Tensor:
+        """Learn from a batch; returns the sum of the loss over its queries, those of other workers included."""
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._config.learning_rate * rate
+        if self._rows is not None:
+            self._rows.chosen, self._rows.total = torch.from_numpy(share.rows), share.num_rows
+        # A constant, not the batch's own number: every query weighs the same whichever batch it falls into.
+        loss = share.batch.on(self._compute.device).loss(self._network, self._compute) / queries_per_step
+        if self._rows is not None:
+            loss = loss * share.weight
+        self._optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        total = loss.detach()
+        if self._workers.num_workers > 1:
+            self._workers.add_up([total, *_gradients(self._network)])
+        nn.utils.clip_grad_norm_(self._network.parameters(), _GRADIENT_LIMIT)
+        self._optimiser.step()
+        self._num_steps += 1
+        # The short memory at the start keeps the initial weights out of the average.
+        decay = min(self._config.average_decay, self._num_steps / (self._num_steps + 10))
+        move_average(self._averaged, self._network, decay)
+        return total * queries_per_step
+
+    def end_epoch(self) -> None:
+        """Let bins that the past could not show follow the last one that it did."""
+        extend_last_seen_bin(self._averaged, self._num_seen_bins)
+
+    def model(self, token_normaliser: Normaliser, situation_normaliser: Normaliser) -> FittedModel:
+        """A copy of the averaged weights, on the CPU, uncalibrated."""
+        return FittedModel(
+            config=self._config,
+            network=copy.deepcopy(self._averaged).to("cpu").requires_grad_(False).eval(),
+            token_normaliser=token_normaliser,
+            situation_normaliser=situation_normaliser,
+            calibration=Calibration(),
+        )
+
+    def standing(self, num_epochs: int, model: FittedModel, draws: dict[str, object]) -> Standing:
+        """A copy of all that is needed to go on.
+
+        model : as `model` gives it now
+        draws : state of the generator that queries are drawn from
+        """
+        random = {"cpu": torch.random.get_rng_state()}
+        if self._compute.device == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state()
+        moments = self._optimiser.state_dict()["state"]
+        return Standing(
+            num_epochs=num_epochs,
+            num_steps=self._num_steps,
+            num_seen_bins=self._num_seen_bins,
+            network=_copies(self._network.state_dict()),
+            model=model,
+            optimiser={number: _copies(state) for number, state in moments.items()},
+            draws=draws,
+            torch_random=random,
+        )
+
+    def resume(self, standing: Standing) -> None:
+        """Stand where another learner stood; torch's random states included.
+
+        raises : KeyError, ValueError, RuntimeError where the standing is not of such a network
+        """
+        self._network.load_state_dict(standing.network)
+        self._averaged.load_state_dict(standing.model.network.state_dict())
+        groups = self._optimiser.state_dict()["param_groups"]
+        # Copies: the optimiser would go on in the tensors that it is given.
+        moments = {number: _copies(state) for number, state in standing.optimiser.items()}
+        self._optimiser.load_state_dict({"state": moments, "param_groups": groups})
+        self._num_steps = standing.num_steps
+        torch.random.set_rng_state(standing.torch_random["cpu"])
+        if self._compute.device == "cuda":
+            torch.cuda.set_rng_state(standing.torch_random["cuda"])
+
+
+def _gradients(network: nn.Module) -> list[torch.Tensor]:
+    found = []
+    for parameter in network.parameters():
+        if parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+        found.append(parameter.grad)
+    return found
+
+
+def _copies(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.detach().cpu().clone() for name, value in tensors.items()}

@@ -1,0 +1,49 @@
+"""The tensors of a fitted model by name, as bundles and checkpoints keep them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+
+from training.calibration import Calibration
+from training.config import TrainConfig
+from training.inference import FittedModel
+from training.model import SequenceModel
+from training.normaliser import Normaliser
+
+_NETWORK_PREFIX = "network."
+
+
+def tensors_of(model: FittedModel) -> dict[str, torch.Tensor]:
+    """Weights and normalisers; on the CPU."""
+    tensors = {_NETWORK_PREFIX + name: value.detach().contiguous() for name, value in model.network.state_dict().items()}
+    for name in ("token_normaliser", "situation_normaliser"):
+        normaliser: Normaliser = getattr(model, name)
+        tensors[f"{name}.mean"] = torch.from_numpy(normaliser.mean.copy())
+        tensors[f"{name}.scale"] = torch.from_numpy(normaliser.scale.copy())
+    return tensors
+
+
+def model_from(tensors: Mapping[str, torch.Tensor], config: TrainConfig, calibration: Calibration) -> FittedModel:
+    """The way back, for inference; torch's random state is left as it is.
+
+    raises : KeyError, RuntimeError where tensors are missing or of another shape
+    """
+    with torch.random.fork_rng(devices=[]):  # a network begins with random weights
+        network = SequenceModel(config.model)
+    network.load_state_dict(
+        {name.removeprefix(_NETWORK_PREFIX): value for name, value in tensors.items() if name.startswith(_NETWORK_PREFIX)}
+    )
+    network.requires_grad_(False).eval()
+    return FittedModel(
+        config=config,
+        network=network,
+        token_normaliser=_normaliser(tensors, "token_normaliser"),
+        situation_normaliser=_normaliser(tensors, "situation_normaliser"),
+        calibration=calibration,
+    )
+
+
+def _normaliser(tensors: Mapping[str, torch.Tensor], name: str) -> Normaliser:
+    return Normaliser(mean=tensors[f"{name}.mean"].numpy(), scale=tensors[f"{name}.scale"].numpy())
