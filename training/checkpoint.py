@@ -122,8 +122,9 @@ def pack(stage: Stage, subject: Mapping[str, Any]) -> tuple[str, bytes, bytes]:
         # While the pass goes on its newest model is that of the standing; afterwards the chosen one is all that is asked for.
         kept = stage.trial.best if stage.phase == TRIAL else stage.trial.chosen
         assert kept is not None
-        tensors |= {_CHOSEN + name: value for name, value in tensors_of(kept).items()}
-    data = save_tensors({name: value.contiguous() for name, value in tensors.items()})
+        # Copies: the newest model may be the best one, and no two names may share memory.
+        tensors |= {_CHOSEN + name: value.clone() for name, value in tensors_of(kept).items()}
+    data = save_tensors(tensors)
     name = f"{stage.phase}-{stage.standing.num_epochs:04d}.safetensors"
     content = {
         "schema_version": CHECKPOINT_SCHEMA_VERSION,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -41,7 +42,7 @@ class RayExecutor:
 
     def run(self, function: Callable[..., Any], tasks: Iterable[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
         self._connect()
-        num_gpus = self._config.gpu_share if uses_gpu and _num("GPU") else 0
+        num_gpus = self._config.gpu_share if uses_gpu and num_of("GPU") else 0
         remote = ray.remote(num_cpus=1, num_gpus=num_gpus, max_retries=self._config.max_retries)(_call)
         waiting = iter(enumerate(tasks))
         in_flight: dict[Any, int] = {}
@@ -62,20 +63,14 @@ class RayExecutor:
                 ray.cancel(reference, force=True)
 
     def _connect(self) -> None:
-        if ray.is_initialized():
-            return
         # Here and not before: a job with nothing to do starts no cluster.
-        if self._config.address is None:
-            start_local_cluster(num_cpus=self._config.num_workers)
-        else:
-            join_cluster(self._config)
-        self._is_connected_here = True
+        self._is_connected_here = _connect(self._config) or self._is_connected_here
 
     def _most_in_flight(self, num_gpus: float) -> int:
         """Tasks that may be with the cluster at once; looked at anew for each, as clusters grow and shrink."""
-        num_slots = int(_num("CPU"))
+        num_slots = int(num_of("CPU"))
         if num_gpus:
-            num_slots = min(num_slots, int(_num("GPU") / num_gpus))
+            num_slots = min(num_slots, int(num_of("GPU") / num_gpus))
         limit = max(num_slots, 1) * _IN_FLIGHT_PER_SLOT
         # In a cluster of others, what is not in flight does not run.
         is_shared = self._config.address is not None and self._config.num_workers is not None
@@ -102,10 +97,35 @@ class RayExecutor:
             ) from error
 
 
-def _call(function: Callable[..., Any], task: dict[str, Any]) -> Any:
-    return function(**task)
+@contextmanager
+def connected(config: RayConfig) -> Iterator[None]:
+    """Be connected to a cluster inside the block: the one that was joined before, else one that is joined or started for it.
+
+    raises : as `join_cluster` and `start_local_cluster`
+    """
+    is_connected_here = _connect(config)
+    try:
+        yield
+    finally:
+        if is_connected_here:
+            ray.shutdown()
 
 
-def _num(resource: str) -> float:
+def num_of(resource: str) -> float:
     """What the cluster has of a resource, free or not."""
     return float(ray.cluster_resources().get(resource, 0.0))
+
+
+def _connect(config: RayConfig) -> bool:
+    """Whether that was needed."""
+    if ray.is_initialized():
+        return False
+    if config.address is None:
+        start_local_cluster(num_cpus=config.num_workers)
+    else:
+        join_cluster(config)
+    return True
+
+
+def _call(function: Callable[..., Any], task: dict[str, Any]) -> Any:
+    return function(**task)
