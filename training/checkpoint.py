@@ -23,7 +23,7 @@ from safetensors.torch import save as save_tensors
 from engine.errors import IntegrityError, InvalidArgumentError
 from engine.files import sha256_bytes
 from engine.sealed import seal, unseal
-from engine.storage import Place, write_bytes
+from engine.storage import Place, StoreLike, write_bytes
 from training.bundle import BUNDLE_SCHEMA_VERSION
 from training.calibration import Calibration
 from training.catalogue import catalogue_hash
@@ -31,12 +31,14 @@ from training.device import Compute
 from training.differences import differences
 from training.fitting.standing import parse_standing
 from training.passes import TRIAL, Stage, final_config
+from training.registry.bundles import name_folder
 from training.situation import SITUATION_NAMES
 from training.tensors import model_from, tensors_of
 from training.tokens import TOKEN_NAMES
 from training.trial_pass import Prepared, TrialPass
 
 CHECKPOINT_SCHEMA_VERSION = 1
+CHECKPOINT_FOLDER = ".training"
 CHECKPOINT_FILE = "checkpoint.json"
 _STANDING, _CHOSEN = "standing.", "trial."
 _WAY_OUT = "leave --resume out to begin anew"
@@ -87,6 +89,14 @@ class Checkpoints:
         except FileNotFoundError:
             return None
         return unpack(document, lambda name: (self.folder / name).read_bytes(), self.subject, prepared, str(self.folder))
+
+
+def checkpoint_folder(store: StoreLike, name: str) -> Place:
+    """Where the training of a bundle's name keeps its checkpoint.
+
+    raises : InvalidArgumentError for a name that could leave the folder
+    """
+    return name_folder(store, name) / CHECKPOINT_FOLDER
 
 
 def find_unfinished(folder: Place) -> Unfinished | None:

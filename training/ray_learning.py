@@ -25,12 +25,13 @@ from ray.util.queue import Empty, Queue
 from engine.errors import EbbtideError, ExecutionError, StoreBusyError
 from engine.executors import RayConfig
 from engine.executors.ray import connected, num_of
+from engine.files import sha256_bytes
 from engine.history import History
 from engine.storage import resolve
 from training.checkpoint import pack, unpack
 from training.config import TrainConfig
 from training.device import Compute, resolve_device
-from training.fitting import ProcessGroup
+from training.fitting import ProcessGroup, Workers
 from training.passes import Keeper, Stage, Tell, learn
 from training.trial_pass import Prepared, prepare
 
@@ -93,7 +94,7 @@ class LearnOnRay:
         try:
             packed = trainer.fit().return_value  # type: ignore[attr-defined]  # its annotation is that of the former Result
         except TrainingFailedError as error:
-            raise _explain(error) from error
+            raise explain(error) from error
         if packed is None:  # Ray Train took the Ctrl-C and ended its workers
             raise KeyboardInterrupt
         name, tensors, document = packed
@@ -107,6 +108,19 @@ class LearnOnRay:
                     f"found {num_of(resource):g} {resource}s in the Ray cluster, expected one for each of {self.num_workers} "
                     "workers; ask for fewer with --num-workers, or enlarge the cluster"
                 )
+
+
+def explain(error: TrainingFailedError) -> EbbtideError:
+    """What a worker refused, as it said it; all else as an ExecutionError."""
+    failures = error.worker_failures if isinstance(error, WorkerGroupError) else {}
+    for failure in failures.values():
+        cause = getattr(failure, "_base_exc", failure)
+        if isinstance(cause, EbbtideError):
+            return cause
+    what = "; ".join(f"worker {rank}: {failure!r}".splitlines()[0] for rank, failure in sorted(failures.items())) or str(error)
+    return ExecutionError(
+        f"training on the Ray cluster failed ({what}); run the same with --resume: the epochs that were finished are kept"
+    )
 
 
 def _learn_on_worker(task: dict[str, Any]) -> tuple[str, bytes, bytes] | None:
@@ -126,7 +140,18 @@ def _learn_on_worker(task: dict[str, Any]) -> tuple[str, bytes, bytes] | None:
         compute=Compute(device=device, bfloat16=device == "cuda"),
         workers=workers,
     )
-    return pack(end, {}) if workers.rank == 0 else None
+    packed = pack(end, {})
+    _check_agreement(packed, workers)
+    return packed if workers.rank == 0 else None
+
+
+def _check_agreement(packed: tuple[str, bytes, bytes], workers: Workers) -> None:
+    """Every worker has to end with the same bits, weights and random states: else they learnt past each other."""
+    own = float(int(sha256_bytes(packed[1]).removeprefix("sha256:")[:12], 16))
+    if workers.agree(own) != own:
+        raise ExecutionError(
+            f"worker {workers.rank} came to other weights than the first; use machines of one kind and the same version of torch"
+        )
 
 
 def _unpack(packed: tuple[str, bytes, bytes], prepared: Prepared) -> Stage:
@@ -174,15 +199,3 @@ def _interruptible() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _explain(error: TrainingFailedError) -> EbbtideError:
-    failures = error.worker_failures if isinstance(error, WorkerGroupError) else {}
-    for failure in failures.values():
-        cause = getattr(failure, "_base_exc", failure)
-        if isinstance(cause, EbbtideError):
-            return cause
-    what = "; ".join(f"worker {rank}: {failure!r}".splitlines()[0] for rank, failure in sorted(failures.items())) or str(error)
-    return ExecutionError(
-        f"training on the Ray cluster failed ({what}); run the same with --resume: the epochs that were finished are kept"
-    )

@@ -97,10 +97,11 @@ seed_option = click.option(
 )
 
 
-def ray_config(executor: str, **settings: Any) -> RayConfig | None:
+def ray_config(executor: str, *, workers_option: str = "--ray-workers", **settings: Any) -> RayConfig | None:
     """The settings that were given, where they mean something.
 
-    raises : UsageError for one of another executor
+    workers_option : what the verb calls the number of workers
+    raises         : UsageError for one of another executor
     """
     from engine.executors import RayConfig
 
@@ -109,7 +110,7 @@ def ray_config(executor: str, **settings: Any) -> RayConfig | None:
         return RayConfig(**given)
     if given:
         options = ", ".join(
-            {"address": "--ray-address", "num_workers": "--ray-workers"}.get(name, "--ray-gpu-share") for name in given
+            {"address": "--ray-address", "num_workers": workers_option}.get(name, "--ray-gpu-share") for name in given
         )
         raise click.UsageError(f"{options}: only with --executor ray, found --executor {executor}")
     return None

@@ -37,6 +37,11 @@ def print_json(document: Mapping[str, Any]) -> None:
     print(json.dumps(document, allow_nan=False, default=str), flush=True)
 
 
+def print_note(text: str, *, as_json: bool) -> None:
+    """A line on standard error, where no result is looked for: {"event": "note", "note": …} for a program."""
+    print(json.dumps({"event": "note", "note": text}) if as_json else f"Note: {text}.", file=sys.stderr, flush=True)
+
+
 def console() -> Console:
     """Standard output for people. Outside a terminal lines are as wide as they need to be, and have no colour."""
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)

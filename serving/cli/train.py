@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,29 @@ import click
 
 from engine.instants import format_instant
 from engine.storage import Place
-from serving.cli.options import active_option, as_of_option, horizon_option, seed_option, store_option
-from serving.cli.output import Stage, console, json_option, literal, print_json, stage
+from serving.cli.options import (
+    active_option,
+    as_of_option,
+    device_option,
+    executor_option,
+    horizon_option,
+    ray_address_option,
+    ray_config,
+    seed_option,
+    store_option,
+)
+from serving.cli.output import Stage, console, json_option, literal, print_json, print_note, stage
 
 if TYPE_CHECKING:
+    from engine.executors import RayConfig
+    from engine.history import History
+    from training.checkpoint import Unfinished
     from training.config import TrainConfig
+    from training.passes import Learning
     from training.registry import Registration
     from training.trained import TrainProgress
+
+_NUM_WORKERS = 2
 
 
 @click.command()
@@ -41,6 +58,18 @@ if TYPE_CHECKING:
     help="The metrics.json of a back-test with the same settings, to be kept on the model's card.",
 )
 @click.option("--tuned", is_flag=True, help="With the best settings that `ebbtide tune` found under the same --name.")
+@click.option(
+    "--resume", is_flag=True, help="Go on after the last finished epoch of a training that was cut off, to the same model."
+)
+@device_option
+@executor_option
+@click.option(
+    "--num-workers",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="With --executor ray: workers that share every step, a core or a GPU each; 2 by default. The losses are those of one.",
+)
+@ray_address_option
 @json_option
 def train(
     store: Place,
@@ -52,12 +81,19 @@ def train(
     alias: str,
     backtest: Path | None,
     tuned: bool,
+    resume: bool,
+    device: str,
+    executor: str,
+    num_workers: int | None,
+    ray_address: str | None,
     as_json: bool,
 ) -> None:
     """Train a model on everything before the as-of, and register it with a card.
 
     It becomes the champion, which `rescore` scores with, unless it is worse than the present champion beyond chance on customers
     that neither had seen: then it becomes the challenger, and `ebbtide models promote --force` is the way past that.
+
+    Every epoch is kept until the model is registered: after Ctrl-C or a kill the same command with --resume goes on.
     """
     from training.backtest_summary import read_backtest
     from training.config import TrainConfig
@@ -68,6 +104,7 @@ def train(
         from training.tuning.best import tuned_config
 
         config = tuned_config(store, as_of_us=as_of_us, config=config, name=name)
+    ray = ray_config(executor, workers_option="--num-workers", address=ray_address, num_workers=num_workers)
     started_s = time.perf_counter()
     registration = run_train(
         store,
@@ -76,6 +113,9 @@ def train(
         name=name,
         as_challenger=alias == "challenger",
         backtest=summary,
+        resume=resume,
+        device=device,
+        ray=ray,
         as_json=as_json,
     )
     bundle, decision = registration.bundle, registration.decision
@@ -111,18 +151,48 @@ def run_train(
     name: str,
     as_challenger: bool = False,
     backtest: dict[str, Any] | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    ray: RayConfig | None = None,
     as_json: bool,
 ) -> Registration:
-    """Train with a progress bar over the epochs, and register."""
+    """Train with a progress bar over the epochs, and register.
+
+    ray : train on the workers of a Ray cluster; None: in this process
+    """
     from engine.history import History
+    from engine.storage import remove_tree, writer_lock
+    from training.checkpoint import CHECKPOINT_FILE, checkpoint_folder, find_unfinished
     from training.registry import check_can_register, register_judged
     from training.train import train as run
 
     check_can_register(store, name)
     history = History.open(store)
-    with stage("Training", as_json=as_json) as progress:
-        trained = run(history, as_of_us=as_of_us, config=config, progress=lambda at: _show_epoch(progress, at))
-    return register_judged(store, history, trained, name, as_challenger=as_challenger, backtest=backtest)
+    learning = _learning(history, device, ray)
+    folder = checkpoint_folder(store, name)
+    # Two trainings of a name would write over each other's checkpoints.
+    with writer_lock(folder):
+        note = _note_of(find_unfinished(folder), name, resume=resume)
+        if note:
+            print_note(note, as_json=as_json)
+        try:
+            with stage("Training", as_json=as_json) as progress:
+                trained = run(
+                    history,
+                    as_of_us=as_of_us,
+                    config=config,
+                    progress=lambda at: _show_epoch(progress, at),
+                    learning=learning,
+                    checkpoint_folder=folder,
+                    resume=resume,
+                )
+        except BaseException:
+            if not (folder / CHECKPOINT_FILE).exists():  # refused before the first epoch
+                remove_tree(folder)
+            raise
+        registration = register_judged(store, history, trained, name, as_challenger=as_challenger, backtest=backtest)
+        remove_tree(folder)
+    return registration
 
 
 def print_train(registration: Registration, seconds: float) -> None:
@@ -139,5 +209,28 @@ def print_train(registration: Registration, seconds: float) -> None:
     out.print(f"Bundle: {literal(bundle.folder)}")
 
 
+def _learning(history: History, device: str, ray: RayConfig | None) -> Learning:
+    from training.device import compute_on, resolve_device
+    from training.passes import LearnHere
+
+    if ray is None:
+        return LearnHere(compute=compute_on(device))
+    from training.ray_learning import LearnOnRay
+
+    # A GPU that is asked for is looked for by the workers: this machine may have none.
+    on_device = "cuda" if device == "cuda" else resolve_device(device)
+    num_workers = ray.num_workers or _NUM_WORKERS
+    return LearnOnRay(history=history, num_workers=num_workers, device=on_device, ray=replace(ray, num_workers=num_workers))
+
+
+def _note_of(unfinished: Unfinished | None, name: str, *, resume: bool) -> str:
+    if unfinished is None:
+        return f"found no unfinished training of {name}: beginning anew" if resume else ""
+    if resume:
+        return f"found an unfinished training of {name} to go on with: {unfinished}"
+    return f"replacing an unfinished training of {name}: {unfinished}; --resume would go on with it"
+
+
 def _show_epoch(progress: Stage, at: TrainProgress) -> None:
-    progress.update(done=at.epoch, total=at.num_epochs, note=f"epochs, loss {at.loss:.4f}")
+    held_out = "" if at.validation is None else f", held out {at.validation:.4f}"
+    progress.update(done=at.epoch, total=at.num_epochs, note=f"epochs, loss {at.loss:.4f}{held_out}")
