@@ -18,7 +18,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	@echo "Setting up $(VENV) (once; a minute or two) ..."
 	@$(BIN)/pip install --quiet -c constraints.txt torch==2.13.0
-	@$(BIN)/pip install --quiet -c constraints.txt -e '.[demo,dev]'
+	@$(BIN)/pip install --quiet -c constraints.txt -e '.[demo,dev,train]'
 	@touch $@
 
 demo: setup ## the main job on real data, from the purchase log to answers over gRPC

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.errors import ExecutionError
 from engine.instants import format_instant
 from engine.storage import Place
 from serving.cli.options import (
@@ -215,7 +216,12 @@ def _learning(history: History, device: str, ray: RayConfig | None) -> Learning:
 
     if ray is None:
         return LearnHere(compute=compute_on(device))
-    from training.ray_learning import LearnOnRay
+    try:
+        from training.ray_learning import LearnOnRay
+    except ImportError as error:
+        raise ExecutionError(
+            f"--executor ray needs what Ray Train needs ({error}); run `pip install 'ebbtide[train]'`"
+        ) from error
 
     # A GPU that is asked for is looked for by the workers: this machine may have none.
     on_device = "cuda" if device == "cuda" else resolve_device(device)

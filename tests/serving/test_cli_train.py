@@ -95,3 +95,11 @@ def test_where_it_cannot_compute_is_refused_in_a_line(
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert run("train", "--store", trained_store, *AS_OF, *options) != 0
     assert words in capsys.readouterr().err
+
+
+def test_without_what_ray_train_needs_it_is_said_what_to_install(
+    trained_store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "training.ray_learning", None)
+    assert run("train", "--store", trained_store, *AS_OF, "--executor", "ray") == 1
+    assert "run `pip install 'ebbtide[train]'`" in capsys.readouterr().err
