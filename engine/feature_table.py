@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import json
 import mmap
-import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from engine.backends import device_errors
 from engine.bucket_walk import walk_buckets
 from engine.errors import InvalidArgumentError
-from engine.files import move_into_place, sync_folder
 from engine.history import History
 from engine.indicators import INDICATORS, compute_indicators
 from engine.instants import format_instant
 from engine.partition import Partition
+from engine.table_files import check_table_path, table_file
 from kernels import backend_names, resolve
 
-# Rows of a group of a Parquet file and of a batch of an Arrow file: 8 MB of numbers, whatever the size of the buckets.
-_ROWS_PER_BATCH = 1 << 16
 _PAGE_BYTES = mmap.PAGESIZE
 _READ_COLUMNS = (
     "timestamp_us",
@@ -97,10 +91,11 @@ def write_feature_table(
     raises   : InvalidArgumentError for another ending, a folder that there is not, or a backend that this build lacks;
                AsOfError where the history cannot speak about the instant; IntegrityError; OSError where the disk refuses
 
-    Memory holds a few buckets and one batch of rows, not the table. A CSV has no room for metadata.
+    Memory holds a few buckets and one batch of rows, not the table. A CSV has no room for metadata, and its
+    ids are marked as `table_file` says.
     """
     out = Path(out)
-    open_writer = _writer_of(out)
+    check_table_path(out)
     load_backend(backend)
     started_s = time.perf_counter()
     history.check_as_of(as_of_us)
@@ -112,33 +107,24 @@ def write_feature_table(
         lambda bucket: _measure(history, bucket, as_of_us, backend),
         num_threads=None if backend == "cpu" else 1,  # a GPU works for one thread at a time
     )
-    num_customers = 0
     read_s = compute_s = write_s = 0.0
-    with _replacing(out) as temporary:
-        with open_writer(temporary, schema) as writer:
-            held: list[pa.RecordBatch] = []
-            for done, bucket in enumerate(measured, start=1):
-                read_s += bucket.read_s
-                compute_s += bucket.compute_s
-                begin_s = time.perf_counter()
-                held.append(_to_batch(bucket, schema))
-                num_customers += held[-1].num_rows
-                if sum(batch.num_rows for batch in held) >= _ROWS_PER_BATCH or done == len(buckets):
-                    writer.write_table(pa.Table.from_batches(held, schema).combine_chunks())
-                    held.clear()
-                write_s += time.perf_counter() - begin_s
-                if progress is not None:
-                    progress(done, len(buckets))
+    with table_file(out, schema) as table:
+        for done, bucket in enumerate(measured, start=1):
+            read_s += bucket.read_s
+            compute_s += bucket.compute_s
             begin_s = time.perf_counter()
-        move_into_place(temporary, out)
-        sync_folder(out.parent)
+            table.write(_to_batch(bucket, schema))
+            write_s += time.perf_counter() - begin_s
+            if progress is not None:
+                progress(done, len(buckets))
+        begin_s = time.perf_counter()
     ended_s = time.perf_counter()
     return FeatureTableReport(
         out=out,
         as_of_us=as_of_us,
         backend=backend,
-        num_customers=num_customers,
-        num_later=history.manifest.num_customers - num_customers,
+        num_customers=table.num_rows,
+        num_later=history.manifest.num_customers - table.num_rows,
         num_bytes=out.stat().st_size,
         read_s=read_s,
         compute_s=compute_s,
@@ -193,34 +179,3 @@ def _to_batch(measured: _Measured, schema: pa.Schema) -> pa.RecordBatch:
     # NaN in memory, null in files: SQL and data frames leave nulls out of a mean, and NaN would spoil it.
     columns = [pa.array(column, from_pandas=True) for column in np.ascontiguousarray(measured.indicators.T)]
     return pa.record_batch([measured.customer_ids, *columns], schema=schema)
-
-
-class _Writer(Protocol):
-    def write_table(self, table: pa.Table) -> None: ...
-
-
-def _writer_of(out: Path) -> Callable[[Path, pa.Schema], AbstractContextManager[_Writer]]:
-    """What opens a writer of the format that the file's ending says."""
-    openers: dict[str, Callable[[Path, pa.Schema], AbstractContextManager[_Writer]]] = {
-        ".parquet": lambda path, schema: pa.parquet.ParquetWriter(path, schema, compression="zstd"),
-        ".csv": pa.csv.CSVWriter,
-        ".arrow": lambda path, schema: pa.ipc.new_file(str(path), schema),
-    }
-    opener = openers.get(out.suffix.lower())
-    if opener is None:
-        raise InvalidArgumentError("out", f"found {str(out)!r}, expected a file that ends in {', '.join(openers)}")
-    if not out.parent.is_dir():
-        raise InvalidArgumentError("out", f"found no folder {str(out.parent)!r}; make it first, or name another file")
-    if out.is_dir():
-        raise InvalidArgumentError("out", f"{str(out)!r} is a folder, expected a file")
-    return opener
-
-
-@contextmanager
-def _replacing(out: Path) -> Iterator[Path]:
-    """A path beside the file to write to; whatever ends the writing early leaves nothing there."""
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)  # there is one only where it was not moved into place

@@ -19,8 +19,10 @@ from engine.storage.operations import (
     size_of,
     sizes_below,
     sync,
+    usage_of,
     write_bytes,
     write_json,
+    written_at_s,
 )
 from engine.storage.place import Place, StoreLike, resolve
 from engine.storage.remote import RemotePath
@@ -42,7 +44,9 @@ __all__ = [
     "size_of",
     "sizes_below",
     "sync",
+    "usage_of",
     "write_bytes",
     "write_json",
     "writer_lock",
+    "written_at_s",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,33 @@ def size_of(place: Place) -> int | None:
 def sizes_below(folder: RemotePath) -> dict[str, int]:
     """Path below a folder -> bytes, of every file: a request for each thousand, not one for each file."""
     return {name: size for name, size in folder.entries(is_recursive=True) if size is not None}
+
+
+def usage_of(folder: Place) -> tuple[int, float]:
+    """What lies below a folder: bytes, and when the last of it was written, in seconds since the epoch."""
+    if isinstance(folder, RemotePath):
+        return folder.usage()
+    path = local_path(folder)
+    num_bytes, last_s = 0, path.stat().st_mtime
+    for below in path.rglob("*"):
+        with suppress(FileNotFoundError):  # somebody may work here
+            stat = below.stat()
+            num_bytes += stat.st_size if below.is_file() else 0
+            last_s = max(last_s, stat.st_mtime)
+    return num_bytes, last_s
+
+
+def written_at_s(place: Place) -> float:
+    """When a file was written, in seconds since the epoch.
+
+    raises : FileNotFoundError
+    """
+    if not isinstance(place, RemotePath):
+        return local_path(place).stat().st_mtime
+    info = place.info()
+    if not info.is_file:
+        raise FileNotFoundError(str(place))
+    return float(info.mtime_ns) / 1e9
 
 
 def signature_of(place: Place) -> tuple[Any, ...] | None:

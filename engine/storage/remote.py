@@ -98,11 +98,20 @@ class RemotePath:
 
     def entries(self, *, is_recursive: bool = False) -> list[tuple[str, int | None]]:
         """(path below this folder, bytes or None for a folder), ascending."""
+        begin = len(self.address.path) + 1
+        infos = self._infos(is_recursive=is_recursive)
+        return sorted((info.path[begin:], info.size if info.is_file else None) for info in infos)
+
+    def usage(self) -> tuple[int, float]:
+        """Bytes of all files below, and when the last of them was written, in seconds since the epoch; 0 of nothing."""
+        files = [info for info in self._infos(is_recursive=True) if info.is_file]
+        return sum(info.size for info in files), max((info.mtime_ns / 1e9 for info in files), default=0.0)
+
+    def _infos(self, *, is_recursive: bool) -> list[pafs.FileInfo]:
         selector = pafs.FileSelector(self.address.path, recursive=is_recursive, allow_not_found=True)
         with told_in_words(self.address, "cannot list"):
-            infos = connect(self.address).get_file_info(selector)
-        begin = len(self.address.path) + 1
-        return sorted((info.path[begin:], info.size if info.is_file else None) for info in infos)
+            infos: list[pafs.FileInfo] = connect(self.address).get_file_info(selector)
+        return infos
 
     def read_buffer(self) -> pa.Buffer:
         """All bytes, in memory.

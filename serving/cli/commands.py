@@ -11,12 +11,14 @@ from serving.cli.backtest import backtest
 from serving.cli.compact import compact
 from serving.cli.demo import demo
 from serving.cli.drift import drift
+from serving.cli.export import export
 from serving.cli.forget import forget
 from serving.cli.indicators import indicators
 from serving.cli.ingest import ingest
 from serving.cli.models import models
 from serving.cli.rescore import rescore
 from serving.cli.serve import serve
+from serving.cli.snapshots import snapshots
 from serving.cli.status import status
 from serving.cli.train import train
 from serving.cli.tune import tune
@@ -64,8 +66,10 @@ _COMMANDS = (
     serve,
     score,
     at_risk,
+    export,
     indicators,
     status,
+    snapshots,
     models,
     drift,
     verify,

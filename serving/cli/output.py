@@ -52,6 +52,14 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def size(num_bytes: float) -> str:
+    """Bytes for a person: 412 kB, 1.3 MB, 20.5 GB."""
+    for unit, bytes_each in (("GB", 1e9), ("MB", 1e6)):
+        if num_bytes >= bytes_each:
+            return f"{num_bytes / bytes_each:,.1f} {unit}"
+    return f"{num_bytes / 1e3:,.0f} kB"
+
+
 def literal(value: object) -> str:
     """Data for print and tables as it is: no markup is read in it, and nothing in it steers the terminal."""
     return escape("".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(value)))

@@ -12,6 +12,7 @@ from engine.storage import Place
 from serving.cli.models import alias_of, describe_bundle, print_problems
 from serving.cli.options import store_option
 from serving.cli.output import console, count, json_option, print_json, table
+from serving.cli.snapshots import describe_snapshot, print_snapshots
 
 if TYPE_CHECKING:
     from engine.history.manifest import Manifest
@@ -72,17 +73,7 @@ def describe_store(store: Place) -> dict[str, Any]:
         "store": str(store),
         "history": describe_history(History.open(store).manifest),
         "bundles": [describe_bundle(bundle) for bundle in list_bundles(store)],
-        "snapshots": [
-            {
-                "snapshot_id": snapshot.snapshot_id,
-                "is_current": snapshot.is_current,
-                "as_of": format_instant(snapshot.manifest.inputs.as_of_us) if snapshot.manifest else None,
-                "model_version": snapshot.manifest.inputs.model_version if snapshot.manifest else None,
-                "num_customers": snapshot.manifest.num_customers if snapshot.manifest else None,
-                "problem": snapshot.problem or None,
-            }
-            for snapshot in list_snapshots(store)
-        ],
+        "snapshots": [describe_snapshot(snapshot) for snapshot in list_snapshots(store)],
     }
 
 
@@ -117,17 +108,5 @@ def _print(document: dict[str, Any]) -> None:
     else:
         out.print(f"No bundle yet. Next: ebbtide train --store {document['store']} --as-of {history['next_as_of']}")
     out.print()
-    if document["snapshots"]:
-        rows = [
-            (
-                snapshot["snapshot_id"],
-                snapshot["model_version"] or "?",
-                "?" if snapshot["num_customers"] is None else f"{snapshot['num_customers']:,}",
-                "current" if snapshot["is_current"] else "",
-                f"[red]{snapshot['problem']}[/]" if snapshot["problem"] else "",
-            )
-            for snapshot in document["snapshots"]
-        ]
-        out.print(table((("snapshot", "left"), ("model", "left"), "customers", ("", "left"), ("", "left")), rows))
-    else:
-        out.print("No snapshot yet.")
+    rescore = f"ebbtide rescore --store {document['store']} --as-of {history['next_as_of']}"
+    print_snapshots(document["snapshots"], next_step=rescore if document["bundles"] else "")

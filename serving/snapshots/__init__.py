@@ -1,14 +1,15 @@
 """The scores of the whole chain as of one instant: written bucket by bucket, committed by a manifest, opened memory-mapped."""
 
+from serving.snapshots.comparison import Comparison, Move, compare_snapshots
 from serving.snapshots.erasure import SnapshotErasure, erase_from_snapshots
+from serving.snapshots.exporting import ExportReport, export_snapshot
 from serving.snapshots.folder import (
     DoneBucket,
-    SnapshotInfo,
     commit,
     current_path,
     find_done,
-    list_snapshots,
     no_snapshot_error,
+    open_bucket,
     open_current,
     open_snapshot,
     set_current,
@@ -16,28 +17,47 @@ from serving.snapshots.folder import (
     snapshots_folder,
     write_bucket,
 )
+from serving.snapshots.listing import (
+    SnapshotInfo,
+    UnfinishedSnapshot,
+    find_snapshot,
+    list_snapshots,
+    list_unfinished,
+)
 from serving.snapshots.manifest import BucketFile, SnapshotInputs, SnapshotManifest
+from serving.snapshots.pruning import Pruning, prune_snapshots
 from serving.snapshots.schema import MEMORY_COLUMNS, snapshot_schema
 from serving.snapshots.snapshot import Snapshot, floats, survival
 
 __all__ = [
     "MEMORY_COLUMNS",
     "BucketFile",
+    "Comparison",
     "DoneBucket",
+    "ExportReport",
+    "Move",
+    "Pruning",
     "Snapshot",
     "SnapshotErasure",
     "SnapshotInfo",
     "SnapshotInputs",
     "SnapshotManifest",
+    "UnfinishedSnapshot",
     "commit",
+    "compare_snapshots",
     "current_path",
     "erase_from_snapshots",
+    "export_snapshot",
     "find_done",
+    "find_snapshot",
     "floats",
     "list_snapshots",
+    "list_unfinished",
     "no_snapshot_error",
+    "open_bucket",
     "open_current",
     "open_snapshot",
+    "prune_snapshots",
     "set_current",
     "snapshot_folder",
     "snapshot_schema",

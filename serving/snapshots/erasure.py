@@ -8,7 +8,6 @@ committed, is dropped: what it holds nobody can tell.
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +15,13 @@ import pyarrow as pa
 
 from engine.errors import IntegrityError
 from engine.hashing import bucket_of
-from engine.storage import Place, StoreLike, remove_tree, sha256_of, sync, write_json, writer_lock
+from engine.storage import Place, StoreLike, remove_tree, sync, write_json, writer_lock
 from serving.snapshots.folder import (
     current_path,
     manifest_path,
     open_snapshot,
+    read_pointer,
+    renew_pointer,
     snapshot_folder,
     snapshots_folder,
     write_bucket_anew,
@@ -50,13 +51,13 @@ def erase_from_snapshots(store: StoreLike, customer_id: str) -> SnapshotErasure:
         return SnapshotErasure(rewritten=(), dropped=())
     with writer_lock(snapshots_folder(store)) as lock:
         rewritten, dropped = [], []
-        current_id = _current_id(store)
+        current_id, previous_id = _named_by_pointer(store)
         for folder in sorted(path for path in snapshots_folder(store).iterdir() if path.is_dir()):
             lock.check()
             for temporary in folder.glob(".*.tmp"):
                 temporary.unlink()
             try:
-                is_changed = _erase(store, folder.name, customer_id, is_current=folder.name == current_id)
+                is_changed = _erase(store, folder.name, customer_id, current_id, previous_id)
             except IntegrityError:
                 remove_tree(folder)
                 dropped.append(folder.name)
@@ -66,14 +67,12 @@ def erase_from_snapshots(store: StoreLike, customer_id: str) -> SnapshotErasure:
         if current_id in dropped:
             current_path(store).unlink()
         elif current_id is not None:
-            # Written though it may be the same: a server then lets go of the snapshot before the current one, too.
-            manifest_sha256 = sha256_of(manifest_path(snapshot_folder(store, current_id)))
-            write_json(current_path(store), {"snapshot_id": current_id, "manifest_sha256": manifest_sha256})
+            renew_pointer(store, current_id, previous_id=None if previous_id in dropped else previous_id)
         sync(snapshots_folder(store))
     return SnapshotErasure(rewritten=tuple(rewritten), dropped=tuple(dropped))
 
 
-def _erase(store: StoreLike, snapshot_id: str, customer_id: str, *, is_current: bool) -> bool:
+def _erase(store: StoreLike, snapshot_id: str, customer_id: str, current_id: str | None, previous_id: str | None) -> bool:
     """Whether the snapshot held the customer; the caller writes the pointer.
 
     raises : IntegrityError
@@ -88,9 +87,8 @@ def _erase(store: StoreLike, snapshot_id: str, customer_id: str, *, is_current: 
         file = write_bucket_anew(folder, bucket, batch.take(pa.array(np.delete(np.arange(batch.num_rows), row))))
         files = tuple(file if old.bucket == bucket else old for old in manifest.files)
         manifest = dataclasses.replace(manifest, files=files, num_customers=sum(one.num_customers for one in files))
-        if is_current:
-            # Without a hash both manifests will do, the one that is there and the one that comes.
-            write_json(current_path(store), {"snapshot_id": snapshot_id})
+        if snapshot_id == current_id:
+            renew_pointer(store, snapshot_id, previous_id=previous_id, has_hash=False)
         write_json(manifest_path(folder), manifest.to_json())
     _sweep(folder, manifest)
     return row >= 0
@@ -106,11 +104,14 @@ def _sweep(folder: Place, manifest: SnapshotManifest) -> None:
     sync(folder)
 
 
-def _current_id(store: StoreLike) -> str | None:
-    """The id in the pointer; None where there is none, or none that can be a folder."""
+def _named_by_pointer(store: StoreLike) -> tuple[str | None, str | None]:
+    """The ids in the pointer, of the current snapshot and of the one before; None for what it does not name, or is not there."""
     try:
-        snapshot_id = json.loads(current_path(store).read_bytes())["snapshot_id"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    is_there = isinstance(snapshot_id, str) and manifest_path(snapshot_folder(store, snapshot_id)).is_file()
-    return snapshot_id if is_there else None
+        pointer = read_pointer(store) or {}
+    except IntegrityError:
+        return None, None
+    ids = (pointer.get("snapshot_id"), pointer.get("previous_id"))
+    current_id, previous_id = (
+        name if isinstance(name, str) and manifest_path(snapshot_folder(store, name)).is_file() else None for name in ids
+    )
+    return current_id, previous_id

@@ -1,6 +1,6 @@
 """Snapshots on disk: bucket files, their markers, the manifest that commits them, and the pointer to the current one.
 
-store/snapshots/current.json                     which snapshot is served; replaced atomically
+store/snapshots/current.json                     which snapshot is served, and which was before it; replaced atomically
 store/snapshots/<id>/bucket=0000.arrow           Arrow IPC file of one record batch, uncompressed
 store/snapshots/<id>/bucket=0000.done.json       its hash, written after it: the bucket need not be scored again
 store/snapshots/<id>/manifest.json               written last: without it there is no snapshot
@@ -21,7 +21,18 @@ import pyarrow.compute as pc
 
 from engine.errors import IntegrityError, NoSnapshotError
 from engine.files import sha256_bytes
-from engine.storage import Place, StoreLike, is_remote, open_input, resolve, write_bytes, write_json
+from engine.storage import (
+    Place,
+    RemotePath,
+    StoreLike,
+    is_remote,
+    open_input,
+    resolve,
+    size_of,
+    sizes_below,
+    write_bytes,
+    write_json,
+)
 from serving.snapshots.manifest import MEND, BucketFile, SnapshotInputs, SnapshotManifest, read_manifest
 from serving.snapshots.schema import snapshot_schema
 from serving.snapshots.snapshot import Snapshot
@@ -36,16 +47,6 @@ class DoneBucket:
     inputs_digest: str
     device: str
     file: BucketFile
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SnapshotInfo:
-    """One committed snapshot of a store, for a listing."""
-
-    snapshot_id: str
-    is_current: bool
-    manifest: SnapshotManifest | None  # None where it cannot be read
-    problem: str  # why it cannot be read; else empty
 
 
 def snapshots_folder(store: StoreLike) -> Place:
@@ -109,7 +110,7 @@ def commit(store: StoreLike, inputs: SnapshotInputs, done: Sequence[DoneBucket],
     """Write the manifest and make the snapshot the current one.
 
     done   : one per bucket
-    raises : IntegrityError, if a bucket is missing or given twice
+    raises : IntegrityError, if a bucket is missing or given twice, or its file is gone
     """
     ordered = sorted(done, key=lambda entry: entry.file.bucket)
     if [entry.file.bucket for entry in ordered] != list(range(inputs.num_buckets)):
@@ -123,6 +124,7 @@ def commit(store: StoreLike, inputs: SnapshotInputs, done: Sequence[DoneBucket],
         files=tuple(entry.file for entry in ordered),
     )
     folder = snapshot_folder(store, manifest.snapshot_id)
+    _check_presence(folder, manifest)
     for unfinished in folder.glob(".*.tmp"):  # of a worker that was killed while it wrote
         unfinished.unlink(missing_ok=True)
     write_json(manifest_path(folder), manifest.to_json())
@@ -131,14 +133,27 @@ def commit(store: StoreLike, inputs: SnapshotInputs, done: Sequence[DoneBucket],
 
 
 def set_current(store: StoreLike, snapshot_id: str) -> None:
-    """Point at a committed snapshot; a running server takes it up within seconds."""
-    pointer = {
-        "snapshot_id": snapshot_id,
-        "manifest_sha256": sha256_bytes(manifest_path(snapshot_folder(store, snapshot_id)).read_bytes()),
-    }
+    """Point at a committed snapshot; a running server takes it up within seconds.
+
+    raises : IntegrityError, if the snapshot was removed meanwhile
+    """
+    try:
+        before = read_pointer(store) or {}
+    except IntegrityError:
+        before = {}  # a damaged pointer: this is what mends it
+    before_id = before.get("previous_id" if before.get("snapshot_id") == snapshot_id else "snapshot_id")
+    pointer = _pointer(store, snapshot_id, previous_id=before_id)
     # The same pointer is not written again, so that a rerun that has nothing to do makes no server reload.
-    if _read_pointer(store) != pointer:
+    if before != pointer:
         write_json(current_path(store), pointer)
+
+
+def renew_pointer(store: StoreLike, snapshot_id: str, *, previous_id: str | None, has_hash: bool = True) -> None:
+    """Write the pointer though it may be the same: servers then open the snapshot anew, and let go of the one before.
+
+    has_hash : False for the moment in which its manifest is replaced; both will do then
+    """
+    write_json(current_path(store), _pointer(store, snapshot_id, previous_id=previous_id, has_hash=has_hash))
 
 
 def open_current(store: StoreLike) -> Snapshot:
@@ -146,7 +161,7 @@ def open_current(store: StoreLike) -> Snapshot:
 
     raises : NoSnapshotError, IntegrityError naming the file
     """
-    pointer = _read_pointer(store)
+    pointer = read_pointer(store)
     if pointer is None:
         raise no_snapshot_error(store)
     snapshot_id = pointer.get("snapshot_id")
@@ -175,21 +190,31 @@ def open_snapshot(store: StoreLike, snapshot_id: str, *, manifest_sha256: str | 
         return Snapshot(manifest, list(threads.map(lambda file: _open_bucket(folder, file, schema), manifest.files)))
 
 
-def list_snapshots(store: StoreLike) -> list[SnapshotInfo]:
-    """Every committed snapshot by as-of and id; only manifests are read, not the files."""
-    pointer = _read_pointer(store) or {}
-    infos = []
-    for path in snapshots_folder(store).glob("*/manifest.json"):
-        manifest, problem = None, ""
-        try:
-            manifest = read_manifest(path)
-        except IntegrityError as error:
-            problem = str(error)
-        name = path.parent.name
-        infos.append(
-            SnapshotInfo(snapshot_id=name, is_current=name == pointer.get("snapshot_id"), manifest=manifest, problem=problem)
-        )
-    return sorted(infos, key=lambda info: info.snapshot_id)
+def open_bucket(store: StoreLike, manifest: SnapshotManifest, bucket: int) -> pa.RecordBatch:
+    """One bucket of a committed snapshot, checked in the same way, for who goes through them one by one.
+
+    raises : IntegrityError naming the file
+    """
+    inputs = manifest.inputs
+    schema = snapshot_schema(len(inputs.edges_days), inputs.state_size)
+    return _open_bucket(snapshot_folder(store, manifest.snapshot_id), manifest.files[bucket], schema)
+
+
+def read_pointer(store: StoreLike) -> dict[str, Any] | None:
+    """What the pointer holds; None where there is none.
+
+    raises : IntegrityError
+    """
+    path = current_path(store)
+    try:
+        pointer = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise IntegrityError(f"{path} is not JSON ({error}); {MEND}") from error
+    if not isinstance(pointer, dict):
+        raise IntegrityError(f"{path} holds {type(pointer).__name__}, expected an object; {MEND}")
+    return pointer
 
 
 def manifest_path(folder: Place) -> Place:
@@ -205,16 +230,28 @@ def _marker_path(folder: Place, bucket: int) -> Place:
     return folder / f"bucket={bucket:04d}.done.json"
 
 
-def _read_pointer(store: StoreLike) -> dict[str, Any] | None:
-    path = current_path(store)
-    try:
-        pointer = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise IntegrityError(f"{path} is not JSON ({error}); {MEND}") from error
-    if not isinstance(pointer, dict):
-        raise IntegrityError(f"{path} holds {type(pointer).__name__}, expected an object; {MEND}")
+def _check_presence(folder: Place, manifest: SnapshotManifest) -> None:
+    """Sizes only: each file was hashed when it was written, or taken up again."""
+    sizes = sizes_below(folder) if isinstance(folder, RemotePath) else None
+    for file in manifest.files:
+        num_bytes = sizes.get(file.path) if sizes is not None else size_of(folder / file.path)
+        if num_bytes != file.num_bytes:
+            raise IntegrityError(
+                f"{folder / file.path} has {num_bytes or 'no'} bytes, expected {file.num_bytes}: it was removed or changed "
+                f"while the others were scored; {MEND}"
+            )
+
+
+def _pointer(store: StoreLike, snapshot_id: str, *, previous_id: str | None, has_hash: bool = True) -> dict[str, Any]:
+    pointer: dict[str, Any] = {"snapshot_id": snapshot_id}
+    if has_hash:
+        path = manifest_path(snapshot_folder(store, snapshot_id))
+        try:
+            pointer["manifest_sha256"] = sha256_bytes(path.read_bytes())
+        except FileNotFoundError:
+            raise IntegrityError(f"{path} is absent; {MEND}") from None
+    if isinstance(previous_id, str) and previous_id != snapshot_id:
+        pointer["previous_id"] = previous_id
     return pointer
 
 

@@ -1,0 +1,110 @@
+"""`ebbtide export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from engine.storage import Place
+from serving.cli.options import store_option
+from serving.cli.output import console, count, json_option, literal, print_json, size, stage
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ebbtide export --store ./store --out scores.parquet
+  ebbtide export --store ./store --out week.csv --horizon-days 7 --columns customer_id,churn_probability_7d,grade
+  ebbtide export --store ./store --out before.arrow --snapshot previous --horizon-days 30 --horizon-days 90
+"""
+)
+@store_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The file, which appears once it is whole."
+)
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["parquet", "csv", "arrow"]),
+    help="Of the file; by default what its ending says. arrow is an Arrow IPC file (Feather V2).",
+)
+@click.option(
+    "--snapshot",
+    default="current",
+    show_default=True,
+    metavar="ID",
+    help="Or the beginning of an id, an as-of date, or previous.",
+)
+@click.option(
+    "--horizon-days",
+    type=click.IntRange(min=1),
+    multiple=True,
+    metavar="H",
+    help="A column churn_probability_<H>d; more than once for more. By default what the model was trained for.",
+)
+@click.option("--columns", metavar="NAME,...", help="Only these, in this order.")
+@click.option("--with-states", is_flag=True, help="Also the survival curve and the memory of the model; not in csv.")
+@click.option("--verbatim", is_flag=True, help="csv: no ' before texts that a spreadsheet would run as a formula.")
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@json_option
+def export(
+    store: Place,
+    out: Path,
+    file_format: str | None,
+    snapshot: str,
+    horizon_days: tuple[int, ...],
+    columns: str | None,
+    with_states: bool,
+    verbatim: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write the scores of every customer into one file, for a warehouse, a notebook or a spreadsheet.
+
+    The columns: customer_id, store_id (of the last purchase; null where not known), last_purchase (a timestamp, UTC), num_orders,
+    churn_probability_<H>d, risk_score, grade and tier (at the model's own horizon), expected_days_to_purchase, and what other
+    scores the snapshot has. Parquet and Arrow files carry as-of, model and snapshot in their metadata (ebbtide.as_of, ...).
+
+    In csv a text that begins with = + - @ ', a tab or a line end gets a ' in front, so that no spreadsheet runs an id as
+    a formula. Take one ' off the beginning to have it back; or use --verbatim, parquet or arrow.
+    """
+    from serving.snapshots import export_snapshot, find_snapshot
+
+    manifest = find_snapshot(store, snapshot)
+    with stage("Exporting", as_json=as_json) as progress:
+        report = export_snapshot(
+            store,
+            manifest,
+            out,
+            file_format=file_format,
+            horizon_days=horizon_days,
+            columns=[name.strip() for name in columns.split(",")] if columns is not None else (),
+            with_states=with_states,
+            marks_formulas=not verbatim,
+            may_replace=force,
+            progress=lambda done, total: progress.update(done=done, total=total, note="buckets"),
+        )
+    if as_json:
+        print_json(
+            {
+                "path": str(report.out),
+                "format": report.file_format,
+                "snapshot_id": report.snapshot_id,
+                "columns": report.columns,
+                "num_customers": report.num_customers,
+                "num_bytes": report.num_bytes,
+                "num_marked": report.num_marked,
+            }
+        )
+        return
+    console().print(
+        f"Wrote [bold]{report.num_customers:,}[/] customers, {count(len(report.columns), 'column')}, to {literal(report.out)} "
+        f"({report.file_format}, {size(report.num_bytes)}; {report.num_bytes:,} bytes)."
+    )
+    if report.num_marked:
+        console().print(
+            f"[yellow]Mind[/]: {count(report.num_marked, 'text')} got a ' in front, so that a spreadsheet runs no formula; "
+            "--verbatim leaves all as they are."
+        )
+    console().print(f"[dim]Snapshot {report.snapshot_id}[/]")
