@@ -120,7 +120,7 @@ def table_file(
     may_replace    : what is there already is replaced
     raises         : InvalidArgumentError as `check_table_path`; StorageError where the disk refuses
 
-    Equal rows give equal bytes, however they are cut into batches.
+    Equal batches give equal bytes; in Parquet and CSV equal rows do, however they are cut.
     """
     out = Path(out)
     file_format = check_table_path(out, file_format=file_format, may_replace=may_replace)

@@ -144,7 +144,7 @@ def _probability_column(inputs: SnapshotInputs, horizon_days: int) -> _Column:
     last = int(inputs.edges_days[-1])
     if not 1 <= horizon_days <= last:
         raise InvalidArgumentError(
-            "horizon_days", f"found {horizon_days}, expected 1 to {last}, the last day that the model sees"
+            "horizon_days", f"found {horizon_days}, expected 1 to {last}, the last day that the model looks ahead"
         )
     field = pa.field(f"churn_probability_{horizon_days}d", pa.float32(), nullable=False)
     if horizon_days == inputs.horizon_days:

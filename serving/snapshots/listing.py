@@ -106,6 +106,8 @@ def find_snapshot(store: StoreLike, name: str) -> SnapshotManifest:
         found = [info for info in infos if info.is_current]
     elif name == PREVIOUS:
         found = [info for info in infos if info.is_previous]
+        if not found:
+            raise InvalidArgumentError("snapshot", f"found no previous one: none was served before {infos[-1].snapshot_id}")
     else:
         # 2018-01-01 begins the ids of that day as 20180101.
         beginning = name.replace("-", "") if re.fullmatch(r"\d{4}-\d\d-\d\d", name) else name

@@ -65,6 +65,13 @@ def test_a_chain_is_ingested_learnt_scored_and_served_as_from_a_local_store(
     assert status | {"store": ""} == run(capsys, "status", "--store", str(local)) | {"store": ""}
     assert run(capsys, "verify", "--store", uri)["is_sound"] is True
 
+    exports = [tmp_path / "remote.parquet", tmp_path / "local.parquet"]
+    for out, store in zip(exports, (uri, str(local)), strict=True):
+        run(capsys, "export", "--store", store, "--out", str(out))
+    assert exports[0].read_bytes() == exports[1].read_bytes()
+    assert run(capsys, "snapshots", "prune", "--store", uri, "--keep", "1")["removed"] == []
+    assert run(capsys, "snapshots", "diff", "current", "current", "--store", uri)["num_both"] == report["num_customers"]
+
     server = server_thread.start(ServerConfig(store=remote_store, listen="127.0.0.1:0", stop_grace_s=1.0))
     worst = run(capsys, "at-risk", "--target", server.target, "--limit", "3")["customers"]
     assert isinstance(worst, list)
