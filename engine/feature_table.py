@@ -45,6 +45,7 @@ class FeatureTableReport:
     """What was written, and where the time went.
 
     num_customers : rows of the file: every customer with an event of any kind before the instant
+    num_marked    : ids that a CSV holds with a ' in front, so that no spreadsheet runs them
     num_later     : customers of the history who are not in it, because their first event came at the instant or after it
     read_s        : opening buckets, folding their parts and bringing their bytes into memory, summed over threads
     compute_s     : the indicators, summed over threads
@@ -57,6 +58,7 @@ class FeatureTableReport:
     backend: str
     num_customers: int
     num_later: int
+    num_marked: int
     num_bytes: int
     read_s: float
     compute_s: float
@@ -125,6 +127,7 @@ def write_feature_table(
         backend=backend,
         num_customers=table.num_rows,
         num_later=history.manifest.num_customers - table.num_rows,
+        num_marked=table.num_marked,
         num_bytes=out.stat().st_size,
         read_s=read_s,
         compute_s=compute_s,

@@ -8,7 +8,7 @@ import click
 
 from engine.storage import Place
 from serving.cli.options import store_option
-from serving.cli.output import console, count, json_option, literal, print_json, size, stage
+from serving.cli.output import console, count, json_option, literal, print_json, print_marked, size, stage
 
 
 @click.command(
@@ -55,9 +55,13 @@ def diff(before: str, after: str, store: Place, limit: int, by_grade: bool, out:
             progress=lambda done, total: progress.update(done=done, total=total, note="buckets"),
         )
     if as_json:
-        print_json(describe_comparison(comparison) | ({"path": str(out), "num_bytes": out.stat().st_size} if out else {}))
+        document = describe_comparison(comparison)
+        if out:
+            document |= {"path": str(out), "num_bytes": out.stat().st_size, "num_marked": comparison.num_marked}
+        print_json(document)
         return
     print_comparison(comparison, by_grade=by_grade)
     if out:
         rows = count(comparison.num_both + int(comparison.came.sum() + comparison.left.sum()), "row")
         console().print(f"\nWrote {rows} to {literal(out)} ({size(out.stat().st_size)}).")
+        print_marked(comparison.num_marked)

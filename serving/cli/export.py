@@ -8,7 +8,7 @@ import click
 
 from engine.storage import Place
 from serving.cli.options import store_option
-from serving.cli.output import console, count, json_option, literal, print_json, size, stage
+from serving.cli.output import console, count, json_option, literal, print_json, print_marked, size, stage
 
 
 @click.command(
@@ -102,9 +102,5 @@ def export(
         f"Wrote [bold]{report.num_customers:,}[/] customers, {count(len(report.columns), 'column')}, to {literal(report.out)} "
         f"({report.file_format}, {size(report.num_bytes)}; {report.num_bytes:,} bytes)."
     )
-    if report.num_marked:
-        console().print(
-            f"[yellow]Mind[/]: {count(report.num_marked, 'text')} got a ' in front, so that a spreadsheet runs no formula; "
-            "--verbatim leaves all as they are."
-        )
+    print_marked(report.num_marked, "--verbatim leaves them as they are")
     console().print(f"[dim]Snapshot {report.snapshot_id}[/]")

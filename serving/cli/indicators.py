@@ -12,7 +12,7 @@ from engine.errors import AsOfError, InvalidArgumentError
 from engine.instants import format_instant
 from engine.storage import Place
 from serving.cli.options import Instant, StorePlace
-from serving.cli.output import console, count, json_option, literal, print_json, stage, table
+from serving.cli.output import console, count, json_option, literal, print_json, print_marked, stage, table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -200,6 +200,7 @@ def _write_table(store: Place, out: Path, as_of_us: int, backend: str, as_json: 
         f"Wrote [bold]{report.num_customers:,}[/] customers with an event before {format_instant(as_of_us)} "
         f"to {literal(report.out)} ({report.num_bytes / 1e6:,.1f} MB, {report.backend}){later}."
     )
+    print_marked(report.num_marked)
     console().print(
         f"In {report.total_s:.2f} s; on all threads together: reading {report.read_s:.2f} s, "
         f"computing {report.compute_s:.2f} s, writing {report.write_s:.2f} s."
@@ -227,6 +228,7 @@ def describe_feature_table(report: FeatureTableReport) -> dict[str, Any]:
         "backend": report.backend,
         "num_customers": report.num_customers,
         "num_later": report.num_later,
+        "num_marked": report.num_marked,
         "num_bytes": report.num_bytes,
         "seconds": {
             "read": round(report.read_s, 4),

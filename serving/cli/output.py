@@ -60,6 +60,16 @@ def size(num_bytes: float) -> str:
     return f"{num_bytes / 1e3:,.0f} kB"
 
 
+def print_marked(num_marked: int, hint: str = "Parquet and Arrow files leave them as they are") -> None:
+    """Tell of the texts in a CSV that got a ' in front, if there are any.
+
+    hint : how to have them without
+    """
+    if num_marked:
+        what = count(num_marked, "text")
+        console().print(f"[yellow]Mind[/]: {what} got a ' in front, so that a spreadsheet runs no formula. {hint}.")
+
+
 def literal(value: object) -> str:
     """Data for print and tables as it is: no markup is read in it, and nothing in it steers the terminal."""
     return escape("".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(value)))

@@ -49,6 +49,7 @@ class Comparison:
     mean_*       : mean churn probability; all customers of a snapshot, or those of both; NaN of nobody
     risen        : whose risk rose most, the largest rise first; equal ones by id
     fallen       : whose risk fell most
+    num_marked   : texts that the file, if it is a CSV, holds with a ' in front (`engine.table_files`)
     """
 
     before: SnapshotManifest
@@ -63,6 +64,7 @@ class Comparison:
     mean_after_of_both: float
     risen: tuple[Move, ...]
     fallen: tuple[Move, ...]
+    num_marked: int
 
     @property
     def num_both(self) -> int:
@@ -107,12 +109,14 @@ def compare_snapshots(
 
     if out is None:
         walk(None)
+        num_marked = 0
     else:
         with table_file(
             out, MOVES_SCHEMA.with_metadata(_metadata(before, after, horizon_days)), may_replace=may_replace
         ) as table:
             walk(table)
-    return tally.result(before, after, horizon_days)
+        num_marked = table.num_marked
+    return tally.result(before, after, horizon_days, num_marked)
 
 
 class _Tally:
@@ -156,7 +160,7 @@ class _Tally:
         moves = held + [_move(pairing, int(place)) for place in candidates]
         return heapq.nsmallest(self._limit, moves, key=lambda move: (-abs(move.change), move.customer_id))
 
-    def result(self, before: SnapshotManifest, after: SnapshotManifest, horizon_days: int) -> Comparison:
+    def result(self, before: SnapshotManifest, after: SnapshotManifest, horizon_days: int, num_marked: int) -> Comparison:
         num_both = int(self._transitions.sum())
         counts = (before.num_customers, after.num_customers, num_both, num_both)
         means = [float(total / number) if number else math.nan for total, number in zip(self._sums, counts, strict=True)]
@@ -173,6 +177,7 @@ class _Tally:
             mean_after_of_both=means[3],
             risen=tuple(self._risen),
             fallen=tuple(self._fallen),
+            num_marked=num_marked,
         )
 
 
