@@ -1,5 +1,7 @@
 """Arrays in, arrays out: the loops that everything else is made of, one implementation per backend behind one signature."""
 
+from kernels.description_columns import CALENDAR_COLUMNS, NO_EVENT, SITUATION_COLUMNS, TOKEN_COLUMNS
+from kernels.forward_operations import describe_events, describe_situations, roll_states, standardise
 from kernels.operations import (
     GAP_COLUMNS,
     gap_statistics,
@@ -15,17 +17,25 @@ from kernels.registry import Backend, BackendError, backend_names, resolve, why_
 from kernels.summary_columns import SUMMARY_COLUMNS
 
 __all__ = [
+    "CALENDAR_COLUMNS",
     "GAP_COLUMNS",
+    "NO_EVENT",
+    "SITUATION_COLUMNS",
     "SUMMARY_COLUMNS",
+    "TOKEN_COLUMNS",
     "Backend",
     "BackendError",
     "backend_names",
+    "describe_events",
+    "describe_situations",
     "gap_statistics",
     "gather_sequences",
     "hash_strings",
     "locate_instants",
     "next_selected",
     "resolve",
+    "roll_states",
+    "standardise",
     "summarise_events",
     "why_unavailable",
     "window_counts",

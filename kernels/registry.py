@@ -88,6 +88,52 @@ class Backend(Protocol):
         max_length: int,
     ) -> tuple[NDArray[np.float32], NDArray[np.int32]]: ...
 
+    def describe_events(
+        self,
+        timestamp_us: NDArray[np.int64],
+        kind: NDArray[np.uint8],
+        amount_minor: NDArray[np.int64],
+        discount_minor: NDArray[np.int64],
+        quantity_milli: NDArray[np.int64],
+        num_lines: NDArray[np.int32],
+        num_products: NDArray[np.int32],
+        num_categories: NDArray[np.int32],
+        rating_milli: NDArray[np.int32],
+        store_code: NDArray[np.int32],
+        channel_code: NDArray[np.int32],
+        row: NDArray[np.int64],
+        first_row: NDArray[np.int64],
+    ) -> NDArray[np.float32]: ...
+
+    def describe_situations(
+        self,
+        summary: NDArray[np.float32],
+        last_event_us: NDArray[np.int64],
+        as_of_us: NDArray[np.int64],
+        calendar: NDArray[np.float32],
+        calendar_row: NDArray[np.int64],
+    ) -> NDArray[np.float32]: ...
+
+    def standardise(
+        self,
+        values: NDArray[np.float32],
+        mean: NDArray[np.float32],
+        scale: NDArray[np.float32],
+        limit: float,
+    ) -> NDArray[np.float32]: ...
+
+    def roll_states(
+        self,
+        tokens: NDArray[np.float32],
+        begin: NDArray[np.int64],
+        end: NDArray[np.int64],
+        initial: NDArray[np.float32],
+        input_weight: NDArray[np.float32],
+        state_weight: NDArray[np.float32],
+        input_bias: NDArray[np.float32],
+        state_bias: NDArray[np.float32],
+    ) -> NDArray[np.float32]: ...
+
     def hash_strings(self, data: NDArray[np.uint8], string_offsets: NDArray[np.int64]) -> NDArray[np.uint64]: ...
 
 

@@ -1,20 +1,27 @@
 """Numba on the CPU. Compiled once per machine and cached on disk beside the source (or where NUMBA_CACHE_DIR says)."""
 
+from kernels.cpu.describe import describe_events, describe_situations
 from kernels.cpu.gap_statistics import gap_statistics
 from kernels.cpu.gather_sequences import gather_sequences
 from kernels.cpu.hash_strings import hash_strings
 from kernels.cpu.locate_instants import locate_instants
 from kernels.cpu.next_selected import next_selected
+from kernels.cpu.roll_states import roll_states
+from kernels.cpu.standardise import standardise
 from kernels.cpu.summarise_events import summarise_events
 from kernels.cpu.window_counts import window_counts
 from kernels.cpu.window_sums import window_sums
 
 __all__ = [
+    "describe_events",
+    "describe_situations",
     "gap_statistics",
     "gather_sequences",
     "hash_strings",
     "locate_instants",
     "next_selected",
+    "roll_states",
+    "standardise",
     "summarise_events",
     "window_counts",
     "window_sums",

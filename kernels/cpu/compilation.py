@@ -19,6 +19,7 @@ INT64S = types.Array(types.int64, 1, "C", readonly=True)
 FLOAT64S = types.Array(types.float64, 1, "C", readonly=True)
 UINT8S = types.Array(types.uint8, 1, "C", readonly=True)
 INT32S = types.Array(types.int32, 1, "C", readonly=True)
+FLOAT32S = types.Array(types.float32, 1, "C", readonly=True)
 FLOAT32_ROWS = types.Array(types.float32, 2, "C", readonly=True)
 INDEX = types.int64
 
@@ -32,10 +33,11 @@ def compile_loop(*argument_types: tuple[Any, ...]) -> Callable[[_Loop], _Loop]:
     """Decorator: compile a loop that returns nothing for each of these tuples of argument types.
 
     nogil, so that threads run at once; cached, so that a machine compiles once; no fastmath, so that float sums keep their order.
+    A division by 0 gives what NumPy gives: the branch to an exception would keep LLVM from using vectors.
     """
     signatures = [types.void(*arguments) for arguments in argument_types]
 
     def decorate(loop: _Loop) -> _Loop:
-        return cast(_Loop, numba.njit(signatures, nogil=True, cache=True)(loop))
+        return cast(_Loop, numba.njit(signatures, nogil=True, cache=True, error_model="numpy")(loop))
 
     return decorate

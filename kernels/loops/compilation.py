@@ -15,4 +15,4 @@ def compile_part(part: _Part) -> _Part:
 
     It belongs into the loop's own file: the cache on disk notices a change of that one file only.
     """
-    return cast(_Part, numba.njit(part))
+    return cast(_Part, numba.njit(part, error_model="numpy"))

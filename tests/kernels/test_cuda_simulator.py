@@ -15,6 +15,7 @@ _TESTS = Path(__file__).parents[1]
 _OF_EVERY_BACKEND = (
     "kernels/test_registry.py",
     "kernels/test_operations.py",
+    "kernels/test_forward_operations.py",
     "kernels/test_hash_strings.py",
     "kernels/test_cuda_memory.py",
     "engine/test_indicators.py",
