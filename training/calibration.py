@@ -8,6 +8,7 @@ source : Platt (1999); Menon et al. (2012) for monotone recalibration leaving th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 # Precisions of the prior around the identity: standard deviations of 0.05 and 0.08.
 _PRIOR_SHIFT = 400.0
 _PRIOR_SLOPE = 160.0
-_LOWEST_HAZARD = 1e-7
+_LOWEST_HAZARD, _HIGHEST_HAZARD = 1e-7, -math.log(1e-30)
 _LOWEST_SLOPE, _HIGHEST_SLOPE = 0.25, 4.0
 
 
@@ -29,8 +30,17 @@ class Calibration:
 
     def apply(self, survival: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated survival; any shape, values in [0, 1]."""
-        hazard = np.maximum(-np.log(np.clip(survival, 1e-30, 1.0)), _LOWEST_HAZARD)
-        return np.asarray(np.exp(-np.exp(self.shift + self.slope * np.log(hazard))))
+        return self.apply_to_hazard(-np.log(np.clip(survival, 1e-30, 1.0)))
+
+    def apply_to_hazard(self, hazard: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Calibrated survival from cumulative hazards -log S of any shape, which are overwritten by it."""
+        np.clip(hazard, _LOWEST_HAZARD, _HIGHEST_HAZARD, out=hazard)
+        np.log(hazard, out=hazard)
+        hazard *= self.slope
+        hazard += self.shift
+        np.exp(hazard, out=hazard)
+        np.negative(hazard, out=hazard)
+        return np.exp(hazard, out=hazard)
 
 
 def fit_calibration(

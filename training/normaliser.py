@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels import standardise
+
 # A value further out than this says "very large" and no more; unseen extremes must not throw the model.
 _LIMIT = 6.0
 
@@ -24,8 +26,7 @@ class Normaliser:
 
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32[n, num_columns], standardised and clipped."""
-        standard = np.clip((values - self.mean) * self.scale, -_LIMIT, _LIMIT)
-        return np.where(np.isnan(standard), np.float32(0.0), standard).astype(np.float32, copy=False)
+        return standardise(values, self.mean, self.scale, _LIMIT)
 
 
 def fit_normaliser(values: NDArray[np.float32], *, ignore: Sequence[int] = ()) -> Normaliser:

@@ -9,33 +9,12 @@ from engine.activity import DailyActivity
 from engine.indicators import compute_summary
 from engine.instants import DAY_US
 from engine.partition import Partition
-from kernels import SUMMARY_COLUMNS, locate_instants
-from training.tokens import circle, signed_log
+from kernels import NO_EVENT, SITUATION_COLUMNS, describe_situations, locate_instants
+from training.tokens import circle
 
-_OWN_NAMES: tuple[str, ...] = (
-    "log_days_since_event",
-    "log_days_since_purchase",
-    "log_days_over_mean_gap",
-    "log_days_over_longest_gap",
-    "weekday_sin",
-    "weekday_cos",
-    "year_sin",
-    "year_cos",
-    "log_chain_week_over_month",
-    "log_chain_month_over_quarter",
-)
-SITUATION_NAMES: tuple[str, ...] = (
-    *_OWN_NAMES,
-    *SUMMARY_COLUMNS,
-    *(f"{name}_missing" for name in (*_OWN_NAMES, *SUMMARY_COLUMNS)),
-)
+SITUATION_NAMES: tuple[str, ...] = SITUATION_COLUMNS
 NUM_SITUATION_FEATURES = len(SITUATION_NAMES)
 SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUATION_NAMES.index("year_cos"))
-
-NO_EVENT = np.iinfo(np.int64).min
-
-# Half a day: below it, ratios of gaps tell the hour of the visit rather than the habit.
-_SHORTEST_GAP_DAYS = 0.5
 
 
 def describe_situation(
@@ -61,30 +40,25 @@ def situation_of(
     summary       : float32[num_queries, len(SUMMARY_COLUMNS)]    at the instant, as `engine.indicators.compute_summary` gives it
     last_event_us : int64[num_queries]                            before the instant; NO_EVENT where there is none
     """
-    exact = summary.astype(np.float64)
-    own = _own_features(exact, last_event_us, as_of_us, activity)
-    values = np.concatenate([own, signed_log(exact)], axis=1).astype(np.float32)
-    values[~np.isfinite(values)] = np.nan
-    return np.concatenate([values, np.isnan(values).astype(np.float32)], axis=1)
+    calendar, calendar_row = describe_instants(as_of_us, activity)
+    return describe_situations(summary, last_event_us, as_of_us, calendar, calendar_row)
 
 
-def _own_features(
-    summary: NDArray[np.float64], last_event_us: NDArray[np.int64], as_of_us: NDArray[np.int64], activity: DailyActivity
-) -> NDArray[np.float64]:
-    since_purchase, mean_gap, longest_gap = (
-        summary[:, SUMMARY_COLUMNS.index(name)] for name in ("recency_days", "gap_mean_days", "gap_longest_days")
-    )
-    since_event = np.where(last_event_us == NO_EVENT, np.nan, (as_of_us - last_event_us) / DAY_US)
+def describe_instants(as_of_us: NDArray[np.int64], activity: DailyActivity) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What depends on the instant alone, for `kernels.describe_situations`; one row where all queries share an instant.
+
+    returns : float32[num_instants, len(CALENDAR_COLUMNS)], and the row of each query
+    """
+    if len(as_of_us) and (as_of_us == as_of_us[0]).all():
+        instants_us, row = as_of_us[:1], np.zeros(len(as_of_us), np.int64)
+    else:
+        instants_us, row = as_of_us, np.arange(len(as_of_us))
     with np.errstate(invalid="ignore", divide="ignore"):
-        week, month, quarter = (np.log(activity.orders_before(as_of_us, days)) for days in (7, 28, 91))
+        week, month, quarter = (np.log(activity.orders_before(instants_us, days)) for days in (7, 28, 91))
         columns = [
-            np.log1p(since_event),
-            np.log1p(since_purchase),
-            np.log((since_purchase + _SHORTEST_GAP_DAYS) / (mean_gap + _SHORTEST_GAP_DAYS)),
-            np.log((since_purchase + _SHORTEST_GAP_DAYS) / (longest_gap + _SHORTEST_GAP_DAYS)),
-            *circle(as_of_us / (7 * DAY_US)),
-            *circle(as_of_us / (365.2425 * DAY_US)),
+            *circle(instants_us / (7 * DAY_US)),
+            *circle(instants_us / (365.2425 * DAY_US)),
             week - month,
             month - quarter,
         ]
-    return np.stack(columns, axis=1)
+    return np.stack(columns, axis=1).astype(np.float32), row

@@ -39,6 +39,14 @@ class FittedModel:
         return np.asarray(self.config.model.edges_days, np.float64)
 
     @property
+    def gru_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Input weights, state weights, input bias and state bias of the network's GRU, as `kernels.roll_states` takes them."""
+        names = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
+        kept = self.network.gru.state_dict()
+        input_weight, state_weight, input_bias, state_bias = (kept[name].cpu().numpy() for name in names)
+        return input_weight, state_weight, input_bias, state_bias
+
+    @property
     def state_size(self) -> int:
         """Width of a customer's state."""
         return self.config.model.state_size

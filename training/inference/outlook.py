@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from training.hazard import bin_hazards, bin_widths, survival_from_mass
+from engine.activity import DailyActivity
+from kernels import describe_situations
+from training.hazard import bin_hazards, bin_widths
+from training.inference.device import exact_products, in_halves, send
 from training.inference.fitted import FittedModel
-from training.inference.states import exact_products
-from training.threads import one_torch_thread
+from training.situation import describe_instants
+from training.threads import one_torch_thread, share_rows
 
-# Customers per forward pass: the activations stay in the processor's cache.
-_BATCH_CUSTOMERS = 4096
+# Customers per forward pass: on the CPU the activations stay in a core's cache, a GPU wants many at a time.
+_BATCH_CUSTOMERS = 1024
+_BATCH_CUSTOMERS_ON_DEVICE = 1 << 17
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,15 +40,55 @@ def look_ahead(
     states    : float32[n, state_size]                as `encode_states` gives them
     situation : float32[n, NUM_SITUATION_FEATURES]    raw, as `training.situation` gives it
     device    : "cpu" or "cuda"
-    raises    : RuntimeError as torch does where the device fails
+    raises    : RuntimeError as torch does where the device fails; out of memory only with a single customer
     """
+    return _look_ahead(model, states, lambda rows: situation[rows], device=device)
+
+
+def look_ahead_from_summary(
+    model: FittedModel,
+    states: NDArray[np.float32],
+    summary: NDArray[np.float32],
+    last_event_us: NDArray[np.int64],
+    as_of_us: NDArray[np.int64],
+    activity: DailyActivity,
+    *,
+    device: str = "cpu",
+) -> Outlook:
+    """`look_ahead` with the situations of `training.situation.situation_of`, which are never all in memory at once.
+
+    summary       : float32[n, len(SUMMARY_COLUMNS)]    at the instants, as `engine.indicators.compute_summary` gives it
+    last_event_us : int64[n]                            before the instant; NO_EVENT where there is none
+    as_of_us      : int64[n]
+    """
+    calendar, calendar_row = describe_instants(as_of_us, activity)
+
+    def situation_of(rows: slice) -> NDArray[np.float32]:
+        return describe_situations(summary[rows], last_event_us[rows], as_of_us[rows], calendar, calendar_row[rows])
+
+    return _look_ahead(model, states, situation_of, device=device)
+
+
+def _look_ahead(
+    model: FittedModel, states: NDArray[np.float32], situation_of: Callable[[slice], NDArray[np.float32]], *, device: str
+) -> Outlook:
+    """The outlook; situation_of gives the raw situations of some rows."""
     survival = np.empty((len(states), len(model.edges_days)))
     network = model.network_on(device)
     widths = torch.as_tensor(bin_widths(model.edges_days), dtype=torch.float32, device=device)
-    with one_torch_thread(), torch.inference_mode(), exact_products(device):
-        for start in range(0, len(states), _BATCH_CUSTOMERS):
-            chosen = slice(start, start + _BATCH_CUSTOMERS)
-            seen = torch.from_numpy(model.situation_normaliser.apply(situation[chosen])).to(device)
-            log_rate = network.log_rates(torch.from_numpy(states[chosen]).to(device), seen)
-            survival[chosen] = survival_from_mass(bin_hazards(log_rate, widths).double()).cpu().numpy()
-    return Outlook(survival=model.calibration.apply(survival))
+
+    def fill(rows: slice) -> None:
+        with torch.inference_mode():  # a thread of its own does not inherit it
+            seen = send(model.situation_normaliser.apply(situation_of(rows)), device)
+            log_rate = network.log_rates(send(states[rows], device), seen)
+            hazard = bin_hazards(log_rate, widths).double().cumsum(dim=1).cpu().numpy()
+        survival[rows] = model.calibration.apply_to_hazard(hazard)
+
+    if device == "cpu":
+        share_rows(fill, len(states), _BATCH_CUSTOMERS)
+    else:
+        with one_torch_thread(), exact_products(device):
+            for start in range(0, len(states), _BATCH_CUSTOMERS_ON_DEVICE):
+                stop = min(start + _BATCH_CUSTOMERS_ON_DEVICE, len(states))
+                in_halves(fill, slice(start, stop))
+    return Outlook(survival=survival)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from engine.partition import Partition
-from kernels import gather_sequences
+from kernels import roll_states
+from training.inference.device import roll_on_device
 from training.inference.fitted import FittedModel
-from training.threads import one_torch_thread
+from training.threads import share
 from training.tokens import event_tokens
 
-# Sequences per forward pass: enough to fill a matrix product, few enough that padding stays small after sorting by length.
-_BATCH_SEQUENCES = 512
-# Events per forward pass, padding included: a customer of years of daily orders must not take a batch's memory along.
-_BATCH_EVENTS = 1 << 17
+# Events whose tokens stay in a core's second-level cache between the loop that writes them and the one that reads them.
+_CHUNK_EVENTS = 8192
+# Below so many sequences, those at a chunk's end that the kernel cannot put into full tiles would show.
+_LEAST_SEQUENCES = 24
 
 
 def encode_states(
@@ -37,49 +36,48 @@ def encode_states(
     initial : float32[n, state_size], the states after the events before begin; None: zeros, for those who begin at their first
     device  : "cpu" or "cuda"
     returns : float32[n, state_size]; where begin == end the initial state
-    raises  : RuntimeError as torch does where the device fails
+    raises  : RuntimeError as torch does where the device fails; out of memory only with a single customer
 
-    A customer's row does not depend on what else is asked, up to the rounding of matrix products of other shapes (1e-6).
+    A customer's row does not depend on what else is asked: on the CPU not in a bit, elsewhere up to the rounding of matrix
+    products of other shapes (1e-6).
     """
     states = np.zeros((len(begin), model.state_size), np.float32) if initial is None else initial.astype(np.float32)
     lengths = end - begin
     order = np.argsort(-lengths, kind="stable")
     order = order[: np.count_nonzero(lengths)]
     first_row = partition.offsets[customer_index]
-    network = model.network_on(device)
-    with one_torch_thread(), torch.inference_mode(), exact_products(device):
-        for chosen in _batches(order, lengths):
-            tokens, sizes = _sequences(model, partition, first_row[chosen], begin[chosen], lengths[chosen])
-            started = torch.from_numpy(states[chosen]).to(device)
-            after = network.encode_last(torch.from_numpy(tokens).to(device), torch.from_numpy(sizes).to(device), started)
-            states[chosen] = after.cpu().numpy()
+
+    def normalised_tokens(chosen: NDArray[np.int64], start: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Of the events [start, start + sizes) of the chosen, end to end."""
+        row = np.repeat(start - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
+        return model.token_normaliser.apply(event_tokens(partition, row, np.repeat(first_row[chosen], sizes)))
+
+    if device != "cpu":
+        roll_on_device(model, normalised_tokens, order, begin, lengths, states, device=device)
+        return states
+    weights = model.gru_weights
+
+    def roll(chosen: NDArray[np.int64]) -> None:
+        # A history of any length takes the memory of a chunk: it is rolled in pieces.
+        most = max(1, _CHUNK_EVENTS // len(chosen))
+        start, left = begin[chosen], lengths[chosen]
+        while len(chosen):
+            sizes = np.minimum(left, most)
+            stop = np.cumsum(sizes)
+            states[chosen] = roll_states(normalised_tokens(chosen, start, sizes), stop - sizes, stop, states[chosen], *weights)
+            more = left > most
+            chosen, start, left = chosen[more], start[more] + most, left[more] - most
+
+    share(roll, _chunks(order, lengths[order]))
     return states
 
 
-def exact_products(device: str) -> AbstractContextManager[None]:
-    """cuDNN would round the GRU's products to TF32, 1e-3 away from the CPU's scores."""
-    return nullcontext() if device == "cpu" else torch.backends.cudnn.flags(allow_tf32=False)
-
-
-def _batches(order: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-    """Sequences by falling length, as many at a time as fit the limits; at least one."""
+def _chunks(order: NDArray[np.int64], lengths: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    """Sequences by falling length, as many at a time as have _CHUNK_EVENTS together, and _LEAST_SEQUENCES at the least."""
+    events = np.cumsum(lengths)
     start = 0
     while start < len(order):
-        stop = start + max(1, min(_BATCH_SEQUENCES, _BATCH_EVENTS // int(lengths[order[start]])))
+        before = events[start] - lengths[start]
+        stop = max(int(np.searchsorted(events, before + _CHUNK_EVENTS, side="right")), start + _LEAST_SEQUENCES)
         yield order[start:stop]
         start = stop
-
-
-def _sequences(
-    model: FittedModel,
-    partition: Partition,
-    first_row: NDArray[np.int64],
-    begin: NDArray[np.int64],
-    lengths: NDArray[np.int64],
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Normalised tokens of the events: float32 (B, T, F), right-padded, and int64 (B,) lengths."""
-    stop = np.cumsum(lengths)
-    row = np.repeat(begin - stop + lengths, lengths) + np.arange(stop[-1])
-    tokens = model.token_normaliser.apply(event_tokens(partition, row, np.repeat(first_row, lengths)))
-    padded, sizes = gather_sequences(tokens, stop - lengths, stop, int(lengths.max()))
-    return padded, sizes.astype(np.int64)
