@@ -37,7 +37,7 @@ from training.threads import share
 from training.tokens import all_event_tokens
 
 # As many as fit into memory beside the peers' tokens.
-_MOST_EVENTS = 4_000_000
+_MOST_EVENTS = 2_000_000
 _MOST_CUSTOMERS = 1_000_000
 # Sequences in a peer's batch: of 256, 1024 and 4096 the fastest for torch.
 _BATCH_SEQUENCES = 1024
@@ -110,15 +110,16 @@ def test_all_events_through_the_recurrent_unit(
         onnx_unit = OnnxUnit(*model.gru_weights)
         steps = list(_time_major_batches(tokens, stop - lengths, lengths))
         works[f"ONNX Runtime {version('onnxruntime')}"] = lambda: _run(lambda batch: onnx_unit(*batch), steps, len(lengths))
-    works["PyTorch, a plain loop over padded batches"] = lambda: _plain_loop(model, tokens, stop - lengths, lengths)
+    few = slice(0, _PLAIN_BATCH_SEQUENCES * (1 if quick else 4))
+    works["PyTorch, a plain loop over padded batches"] = lambda: _plain_loop(model, tokens, (stop - lengths)[few], lengths[few])
 
     rows: list[dict[str, Any]] = []
     expected = None
     for peer, work in works.items():
         found = work()  # compiles, and proves that it is the same work
         expected = found if expected is None else expected
-        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6, err_msg=peer)
-        rows.append(_measure(peer, work, "events", int(lengths.sum()), rounds=1 if quick else 3))
+        np.testing.assert_allclose(found, expected[: len(found)], rtol=0, atol=2e-6, err_msg=peer)
+        rows.append(_measure(peer, work, "events", int(lengths[: len(found)].sum()), rounds=1 if quick else 3))
         rows[-1] |= {
             "ebbtide_makes_times": rows[0]["events_per_s"] / rows[-1]["events_per_s"],
             "bar": next((bar for name, bar in _BARS.items() if peer.startswith(name)), 0.0),

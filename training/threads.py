@@ -14,7 +14,7 @@ _Item = TypeVar("_Item")
 
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Let torch compute with one thread inside the block: the whole process, as torch knows no other way.
+    """Let torch compute with one thread inside the block: in this thread and in those that it starts.
 
     The network is small: a second thread gains next to nothing on idle cores, and on busy ones the two wait for each other, which
     took 15 times as long (docs/log.md).

@@ -7,7 +7,8 @@ import pytest
 
 from engine.history import History
 from engine.indicators import compute_summary
-from training.inference import encode_states, look_ahead, survival_curves
+from training import threads
+from training.inference import encode_states, look_ahead, look_ahead_from_summary, outlook, states, survival_curves
 from training.situation import describe_situation, situation_of
 from training.trained import TrainedModel
 
@@ -43,3 +44,33 @@ def test_a_kept_summary_gives_the_situation_that_the_events_give(history: Histor
     last_event_us = partition.timestamp_us[partition.offsets[1:] - 1]
     kept = situation_of(summary, last_event_us, instants, activity)
     np.testing.assert_array_equal(kept, describe_situation(partition, activity, customers, instants))
+
+
+def test_states_do_not_depend_on_how_the_work_is_cut_or_shared(
+    trained: TrainedModel, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partition = history.partition(0)
+    customers = np.arange(partition.num_customers)
+    asked = (trained.model, partition, customers, partition.offsets[:-1], partition.offsets[1:])
+    whole = encode_states(*asked)
+    monkeypatch.setattr(states, "_CHUNK_EVENTS", 40)
+    monkeypatch.setattr(states, "_LEAST_SEQUENCES", 6)
+    np.testing.assert_array_equal(encode_states(*asked), whole)
+    monkeypatch.setattr(threads.torch, "get_num_threads", lambda: 3)
+    np.testing.assert_array_equal(encode_states(*asked), whole)
+
+
+def test_the_outlook_from_summaries_is_that_from_situations(
+    trained: TrainedModel, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    partition, activity = history.partition(0), history.activity()
+    customers = np.arange(partition.num_customers)
+    instants = np.full(len(customers), int(partition.timestamp_us.max()) + 1)
+    instants[::3] += 86_400_000_000
+    state = np.random.default_rng(0).uniform(-1, 1, (len(customers), trained.model.state_size)).astype(np.float32)
+    summary = compute_summary(partition, customers, instants)
+    last_event_us = partition.timestamp_us[partition.offsets[1:] - 1]
+    expected = look_ahead(trained.model, state, situation_of(summary, last_event_us, instants, activity)).survival
+    monkeypatch.setattr(outlook, "_BATCH_CUSTOMERS", 17)
+    found = look_ahead_from_summary(trained.model, state, summary, last_event_us, instants, activity).survival
+    assert np.abs(found - expected).max() <= 1e-6

@@ -1,0 +1,68 @@
+"""The way that a GPU takes, walked on the CPU: torch's own unit gives the kernel's states, whatever memory there is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from engine.history import History
+from training.inference import encode_states
+from training.inference.device import in_halves, roll_on_device
+from training.model import SequenceModel
+from training.tokens import event_tokens
+from training.trained import TrainedModel
+
+
+def roll(trained: TrainedModel, history: History) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """States of a partition by torch's unit, and by the kernel."""
+    partition = history.partition(0)
+    begin, lengths = partition.offsets[:-1], np.diff(partition.offsets)
+
+    def tokens_of(chosen: NDArray[np.int64], start: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.float32]:
+        row = np.concatenate([np.arange(first, first + size) for first, size in zip(start, sizes, strict=True)])
+        return trained.model.token_normaliser.apply(event_tokens(partition, row, np.repeat(partition.offsets[chosen], sizes)))
+
+    states = np.zeros((partition.num_customers, trained.model.state_size), np.float32)
+    order = np.argsort(-lengths, kind="stable")
+    roll_on_device(trained.model, tokens_of, order, begin, lengths, states, device="cpu")
+    return states, encode_states(trained.model, partition, np.arange(len(begin)), begin, partition.offsets[1:])
+
+
+def test_the_unit_of_torch_gives_the_states_of_the_kernel(trained: TrainedModel, history: History) -> None:
+    found, expected = roll(trained, history)
+    assert np.abs(found - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("most_sequences", [1, 30])
+def test_short_memory_halves_the_batch(
+    trained: TrainedModel, history: History, monkeypatch: pytest.MonkeyPatch, most_sequences: int
+) -> None:
+    encode_last = SequenceModel.encode_last
+    sizes: list[int] = []
+
+    def encode_few(network: SequenceModel, tokens: torch.Tensor, *rest: torch.Tensor) -> torch.Tensor:
+        if len(tokens) > most_sequences:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        sizes.append(len(tokens))
+        return encode_last(network, tokens, *rest)
+
+    monkeypatch.setattr(SequenceModel, "encode_last", encode_few)
+    found, expected = roll(trained, history)
+    assert np.abs(found - expected).max() <= 1e-6
+    assert sum(sizes) == len(found)
+    assert max(sizes) <= most_sequences
+
+
+def test_memory_too_short_for_one_row_is_an_error() -> None:
+    done: list[slice] = []
+
+    def work(rows: slice) -> None:
+        if rows.stop > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        done.append(rows)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        in_halves(work, slice(0, 8))
+    assert done == [slice(0, 4), slice(4, 5)]
