@@ -42,6 +42,7 @@ _QUICK, _ALL = "quick", "all"
 @click.option(
     "--horizon-days",
     type=click.IntRange(1, 365),
+    metavar="DAYS",
     multiple=True,
     default=(30,),
     show_default=True,
@@ -59,14 +60,26 @@ _QUICK, _ALL = "quick", "all"
 @click.option(
     "--tuning-trials",
     type=click.IntRange(0, 10_000),
+    metavar="N",
     default=40,
     show_default=True,
     help="Budget of the search behind lightgbm_tuned.",
 )
-@click.option("--resamples", type=click.IntRange(10, 1_000_000), default=1000, show_default=True, help="Of the bootstrap.")
-@click.option("--customer-value", type=float, default=200.0, show_default=True, help="Of who stays, for the expected profit.")
-@click.option("--offer-cost", type=float, default=10.0, show_default=True, help="Of the offer to each customer who takes it.")
-@click.option("--contact-cost", type=float, default=1.0, show_default=True, help="Of each contact.")
+@click.option(
+    "--resamples", type=click.IntRange(10, 1_000_000), default=1000, show_default=True, metavar="N", help="Of the bootstrap."
+)
+@click.option(
+    "--customer-value",
+    type=float,
+    default=200.0,
+    show_default=True,
+    metavar="MONEY",
+    help="What a customer who stays is worth; for the expected profit, as the two costs are.",
+)
+@click.option(
+    "--offer-cost", type=float, default=10.0, show_default=True, metavar="MONEY", help="Of the offer to each who takes it."
+)
+@click.option("--contact-cost", type=float, default=1.0, show_default=True, metavar="MONEY", help="Of each contact.")
 @seed_option
 @json_option
 def backtest(

@@ -13,6 +13,7 @@ from serving.cli.demo import demo
 from serving.cli.drift import drift
 from serving.cli.export import export
 from serving.cli.forget import forget
+from serving.cli.groups import OrderedGroup
 from serving.cli.indicators import indicators
 from serving.cli.ingest import ingest
 from serving.cli.models import models
@@ -25,13 +26,6 @@ from serving.cli.tune import tune
 from serving.cli.verify import verify
 
 
-class _InOrder(click.Group):
-    """Lists its commands in the order of the work, not of the alphabet."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-
 def _version() -> str:
     try:
         return version("ebbtide")
@@ -39,7 +33,18 @@ def _version() -> str:
         return "of a source tree"
 
 
-@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+_SECTIONS = {
+    "The work": (ingest, tune, train, backtest, rescore, serve),
+    "Answers": (score, at_risk, export, indicators),
+    "What there is": (status, snapshots, models, drift),
+    "Upkeep": (verify, compact, forget),
+    "To see it all": (demo,),
+}
+
+
+@click.group(
+    cls=OrderedGroup, sections=_SECTIONS, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(_version(), prog_name="ebbtide")
 def cli() -> None:
     """Which customers are about to stop buying, from the chain's own purchase log.
@@ -55,27 +60,3 @@ def cli() -> None:
 
     `ebbtide demo` does all of it on real data.
     """
-
-
-_COMMANDS = (
-    ingest,
-    tune,
-    train,
-    backtest,
-    rescore,
-    serve,
-    score,
-    at_risk,
-    export,
-    indicators,
-    status,
-    snapshots,
-    models,
-    drift,
-    verify,
-    compact,
-    forget,
-    demo,
-)
-for _command in _COMMANDS:
-    cli.add_command(_command)

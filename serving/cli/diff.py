@@ -22,7 +22,12 @@ Examples:
 @click.argument("after", default="current", metavar="[AFTER]")
 @store_option
 @click.option(
-    "--limit", type=click.IntRange(0, 100_000), default=10, show_default=True, help="How many of the risen, and of the fallen."
+    "--limit",
+    type=click.IntRange(0, 100_000),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="How many of the risen, and of the fallen.",
 )
 @click.option("--grades", "by_grade", is_flag=True, help="Count the moves between nine grades instead of three tiers.")
 @click.option(

@@ -28,6 +28,7 @@ _NUM_SHOWN = 8
 @click.option(
     "--psi-limit",
     type=click.FloatRange(0, min_open=True),
+    metavar="INDEX",
     default=0.25,
     show_default=True,
     help="Highest population stability index of an indicator or of the score.",
@@ -35,6 +36,7 @@ _NUM_SHOWN = 8
 @click.option(
     "--repurchase-fall-limit",
     type=click.FloatRange(0, 1, min_open=True),
+    metavar="SHARE",
     default=0.15,
     show_default=True,
     help="Fall of the repurchase rate against the reference, as a share of it.",
@@ -42,6 +44,7 @@ _NUM_SHOWN = 8
 @click.option(
     "--months-limit",
     type=click.IntRange(1, 24),
+    metavar="N",
     default=3,
     show_default=True,
     help="Months in a row in which the churn rate lies above the reference, by more than chance.",

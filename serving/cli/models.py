@@ -11,7 +11,8 @@ import click
 from engine.errors import NoHistoryError
 from engine.instants import format_instant
 from engine.storage import Place
-from serving.cli.options import store_option
+from serving.cli.groups import OrderedGroup
+from serving.cli.options import check_is_there, store_option
 from serving.cli.output import console, json_option, literal, print_json, table
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 _name_option = click.option("--name", help='Of the bundle; "default", or the only one that there is.')
 
 
-@click.group()
+@click.group(cls=OrderedGroup)
 def models() -> None:
     """The trained bundles of a store: which there are, what they are, and which one serves.
 
@@ -36,6 +37,7 @@ def list_models(store: Place, name: str | None, as_json: bool) -> None:
     """Every version, with its alias and how good it was on the window held out of its training."""
     from training.registry import list_bundles
 
+    check_is_there(store)
     bundles = [bundle for bundle in list_bundles(store) if name in (None, bundle.name)]
     if as_json:
         print_json({"store": str(store), "bundles": [describe_bundle(bundle) for bundle in bundles]})

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine.errors import NoHistoryError
 from engine.instants import parse_instant
 from engine.storage import Place, resolve
 
@@ -81,7 +82,12 @@ device_option = click.option(
 )
 
 horizon_option = click.option(
-    "--horizon-days", type=click.IntRange(1, 365), default=30, show_default=True, help="Churn: no purchase within this many days."
+    "--horizon-days",
+    type=click.IntRange(1, 365),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="Churn: no purchase within this many days.",
 )
 
 active_option = click.option(
@@ -89,12 +95,22 @@ active_option = click.option(
     type=click.IntRange(1, 3650),
     default=90,
     show_default=True,
+    metavar="DAYS",
     help="Who is scored: customers with a purchase in this many days before the as-of.",
 )
 
 seed_option = click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, help="Same seed, same model."
+    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, metavar="N", help="Same seed, same model."
 )
+
+
+def check_is_there(store: Place) -> None:
+    """Tell a mistyped store from an empty one.
+
+    raises : NoHistoryError
+    """
+    if not store.is_dir():
+        raise NoHistoryError(f"{store} is no folder; run `ebbtide ingest --store {store} FILE` first")
 
 
 def ray_config(executor: str, *, workers_option: str = "--ray-workers", **settings: Any) -> RayConfig | None:

@@ -7,9 +7,8 @@ import logging
 
 import click
 
-from engine.errors import NoHistoryError
 from engine.storage import Place
-from serving.cli.options import store_option
+from serving.cli.options import check_is_there, store_option
 
 
 @click.command()
@@ -26,7 +25,6 @@ def serve(store: Place, listen: str) -> None:
     from serving.service.server import ServerConfig
     from serving.service.server import serve as run
 
-    if not store.is_dir():
-        raise NoHistoryError(f"{store} is no folder; run `ebbtide ingest --store {store} FILE` first")
+    check_is_there(store)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     asyncio.run(run(ServerConfig(store=store, listen=listen)))

@@ -11,14 +11,15 @@ import click
 from engine.instants import format_instant
 from engine.storage import Place
 from serving.cli.diff import diff
-from serving.cli.options import store_option
+from serving.cli.groups import OrderedGroup
+from serving.cli.options import check_is_there, store_option
 from serving.cli.output import console, count, json_option, literal, print_json, size, table
 
 if TYPE_CHECKING:
     from serving.snapshots import Pruning, SnapshotInfo, UnfinishedSnapshot
 
 
-@click.group()
+@click.group(cls=OrderedGroup)
 def snapshots() -> None:
     """The scored states of the chain that a store keeps: which there are, what changed between two, and old ones away."""
 
@@ -33,6 +34,7 @@ def list_command(store: Place, as_json: bool) -> None:
     """
     from serving.snapshots import list_snapshots, list_unfinished
 
+    check_is_there(store)
     infos, unfinished = list_snapshots(store), list_unfinished(store)
     if as_json:
         print_json(

@@ -182,7 +182,7 @@ def test_the_others_are_answered_where_one_is_unknown(target: str, capsys: pytes
 
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 0
-    assert "Commands:\n  ingest" in capsys.readouterr().out
+    assert "The work:\n  ingest" in capsys.readouterr().out
 
 
 def test_data_is_printed_as_it_is() -> None:

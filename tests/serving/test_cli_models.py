@@ -48,6 +48,7 @@ def test_list_shows_every_version_with_its_alias(store: Path, capsys: pytest.Cap
     assert [bundle["is_champion"] for bundle in document["bundles"]] == [False, False, True]
     assert [bool(bundle["problem"]) for bundle in document["bundles"]] == [True, False, False]
     assert "is not a bundle's description" in run(capsys, "status", "--store", store)
+    (store / "empty").mkdir()
     assert run(capsys, "models", "list", "--store", store / "empty").startswith("No bundle yet.")
 
 

@@ -123,6 +123,29 @@ def test_a_mistake_is_one_line(
     assert len((printed.out + printed.err).splitlines()) == 1
 
 
+@pytest.mark.parametrize("command", [("snapshots", "list"), ("models", "list")])
+def test_a_mistyped_store_is_not_taken_for_an_empty_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
+) -> None:
+    assert run(*command, "--store", tmp_path / "typo") == 1
+    assert "typo is no folder; run `ebbtide ingest" in capsys.readouterr().err
+
+
+def test_help_tells_every_command_in_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    for group in ([], ["snapshots"], ["models"]):
+        assert run(*group, "--help") == 0
+        assert "..." not in capsys.readouterr().out.split("\n", 1)[1]
+    assert run("--help") == 0
+    text = capsys.readouterr().out
+    assert (
+        text.index("The work:")
+        < text.index("  ingest")
+        < text.index("Answers:")
+        < text.index("  export")
+        < text.index("  forget")
+    )
+
+
 def test_an_unknown_id_names_those_that_there_are(tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert run("snapshots", "diff", "--store", tmp_path, "1999-01-01", "current") == 2
     assert all(snapshot_id in capsys.readouterr().err for snapshot_id in ids[:1])
