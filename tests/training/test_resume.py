@@ -1,12 +1,8 @@
-"""A training that was killed goes on to the bits that it would have come to."""
+"""A training that was cut off goes on to the bits it would have come to. A real kill: tests/serving/test_cli_train.py."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,23 +21,6 @@ from training.checkpoint import CHECKPOINT_FILE, find_unfinished
 from training.config import TrainConfig
 from training.train import train
 from training.trained import TrainedModel, TrainProgress
-
-_ROOT = Path(__file__).parents[2]
-
-# Ends itself without a word after the checkpoint of an epoch, as the kernel would end it.
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from engine.history import History
-from tests.training.conftest import AS_OF_US, QUICK
-from training.train import train
-
-def progress(at):
-    if at.epoch == int(sys.argv[3]):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-train(History.open(Path(sys.argv[1])), as_of_us=AS_OF_US, config=QUICK, progress=progress, checkpoint_folder=Path(sys.argv[2]))
-"""
 
 
 class _Broken(Exception):  # noqa: N818  # no error: it stands for whatever ends a process
@@ -66,37 +45,24 @@ def assert_same(one: TrainedModel, other: TrainedModel) -> None:
     assert one.held_out.probability.tobytes() == other.held_out.probability.tobytes()
 
 
-def test_a_killed_training_goes_on_to_the_same_bits(history: History, trained: TrainedModel, tmp_path: Path) -> None:
-    arguments = [sys.executable, "-c", _KILLED, str(history.store), str(tmp_path), "1"]
-    killed = subprocess.run(arguments, cwd=_ROOT, env={**os.environ, "PYTHONPATH": str(_ROOT)}, check=False)
-    assert killed.returncode == -signal.SIGKILL
-    assert str(find_unfinished(tmp_path)) == "trial pass, 1 epoch done"
+@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+def test_every_epoch_of_both_passes_can_be_the_last(history: History, trained: TrainedModel, tmp_path: Path, epoch: int) -> None:
     told: list[TrainProgress] = []
+    break_off(history, tmp_path, epoch)
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
     resumed = train(history, as_of_us=AS_OF_US, config=QUICK, progress=told.append, checkpoint_folder=tmp_path, resume=True)
     assert_same(resumed, trained)
-    assert [at.epoch for at in told] == [2, 3, 4]
+    assert [at.epoch for at in told] == list(range(epoch + 1, 5))
 
 
-@pytest.mark.parametrize("epoch", [2, 3, 4])
-def test_every_epoch_of_both_passes_can_be_the_last(history: History, trained: TrainedModel, tmp_path: Path, epoch: int) -> None:
-    whole: list[TrainProgress] = []
-    left: list[TrainProgress] = []
-    train(history, as_of_us=AS_OF_US, config=QUICK, progress=whole.append)
-    break_off(history, tmp_path, epoch)
-    resumed = train(history, as_of_us=AS_OF_US, config=QUICK, progress=left.append, checkpoint_folder=tmp_path, resume=True)
-    assert_same(resumed, trained)
-    assert left == whole[epoch:]
-    assert len(list(tmp_path.glob("*.safetensors"))) == 1
-
-
-def test_without_a_checkpoint_it_begins_and_without_resume_it_begins_anew(
-    history: History, trained: TrainedModel, tmp_path: Path
-) -> None:
+def test_with_nothing_to_resume_it_begins_and_without_resume_it_begins_anew(history: History, tmp_path: Path) -> None:
+    config = replace(QUICK, num_epochs=1)
     assert find_unfinished(tmp_path) is None
-    assert_same(train(history, as_of_us=AS_OF_US, config=QUICK, checkpoint_folder=tmp_path, resume=True), trained)
-    told: list[TrainProgress] = []
-    train(history, as_of_us=AS_OF_US, config=QUICK, progress=told.append, checkpoint_folder=tmp_path)
-    assert told[0].epoch == 1
+    for resume in (True, False):
+        told: list[TrainProgress] = []
+        train(history, as_of_us=AS_OF_US, config=config, progress=told.append, checkpoint_folder=tmp_path, resume=resume)
+        assert [at.epoch for at in told] == [1, 2]
+    assert str(find_unfinished(tmp_path)) == "final pass, 1 epoch done"
 
 
 @pytest.mark.parametrize(
