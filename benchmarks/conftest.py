@@ -33,6 +33,7 @@ _REPORTED_VERSIONS = (
     "duckdb",
     "polars",
     "lightgbm",
+    "onnxruntime",
     "scikit-learn",
 )
 

@@ -44,7 +44,9 @@ def predict_survival(
 
 def clip_survival(survival: NDArray[np.float64]) -> NDArray[np.float32]:
     """Inside (0, 1), as it is kept and served."""
-    return np.clip(survival, _LOWEST, _HIGHEST).astype(np.float32)
+    clipped = np.empty(survival.shape, np.float32)
+    np.clip(survival, _LOWEST, _HIGHEST, out=clipped, casting="same_kind")  # no float64 copy of all customers in between
+    return clipped
 
 
 def churn_probability(

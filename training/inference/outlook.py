@@ -18,7 +18,7 @@ from training.situation import describe_instants
 from training.threads import one_torch_thread, share_rows
 
 # Customers per forward pass: on the CPU the activations stay in a core's cache, a GPU wants many at a time.
-_BATCH_CUSTOMERS = 1024
+_BATCH_CUSTOMERS = 2048
 _BATCH_CUSTOMERS_ON_DEVICE = 1 << 17
 
 
