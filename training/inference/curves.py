@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
+from engine.indicators import compute_summary
 from engine.partition import Partition
 from kernels import locate_instants
 from training.inference.fitted import FittedModel
-from training.inference.outlook import look_ahead
+from training.inference.outlook import look_ahead_from_summary
 from training.inference.states import encode_states
-from training.situation import describe_situation
+from training.situation import last_events_us
 
 
 def survival_curves(
@@ -33,5 +34,6 @@ def survival_curves(
     begin = partition.offsets[customer_index]
     end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
     states = encode_states(model, partition, customer_index, begin, end, device=device)
-    situation = describe_situation(partition, activity, customer_index, as_of_us)
-    return look_ahead(model, states, situation, device=device).survival
+    summary = compute_summary(partition, customer_index, as_of_us)
+    last_us = last_events_us(partition, customer_index, as_of_us)
+    return look_ahead_from_summary(model, states, summary, last_us, as_of_us, activity, device=device).survival
