@@ -25,8 +25,8 @@ def describe_situation(
     customer_index, as_of_us : int64[num_queries]
     returns                  : float32[num_queries, NUM_SITUATION_FEATURES]; NaN where undefined, flagged in the *_missing columns
     """
-    summary = compute_summary(partition, customer_index, as_of_us)
-    return situation_of(summary, last_events_us(partition, customer_index, as_of_us), as_of_us, activity)
+    summary, last_event_us = summarise(partition, customer_index, as_of_us)
+    return situation_of(summary, last_event_us, as_of_us, activity)
 
 
 def situation_of(
@@ -41,12 +41,16 @@ def situation_of(
     return describe_situations(summary, last_event_us, as_of_us, calendar, calendar_row)
 
 
-def last_events_us(partition: Partition, customer_index: NDArray[np.int64], as_of_us: NDArray[np.int64]) -> NDArray[np.int64]:
-    """int64[num_queries]: the time of the last event strictly before each instant, NO_EVENT where there is none."""
+def summarise(
+    partition: Partition, customer_index: NDArray[np.int64], as_of_us: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What `situation_of` takes of each query: the summary, and the time of the last event strictly before its instant."""
+    summary = compute_summary(partition, customer_index, as_of_us)
     end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
     if partition.num_events == 0:
-        return np.full(len(end), NO_EVENT, np.int64)
-    return np.where(end > partition.offsets[customer_index], partition.timestamp_us[np.maximum(end - 1, 0)], NO_EVENT)
+        return summary, np.full(len(end), NO_EVENT, np.int64)
+    has_event = end > partition.offsets[customer_index]
+    return summary, np.where(has_event, partition.timestamp_us[np.maximum(end - 1, 0)], NO_EVENT)
 
 
 def describe_instants(as_of_us: NDArray[np.int64], activity: DailyActivity) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -6,13 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
-from engine.indicators import compute_summary
 from engine.partition import Partition
 from kernels import locate_instants
 from training.inference.fitted import FittedModel
 from training.inference.outlook import look_ahead_from_summary
 from training.inference.states import encode_states
-from training.situation import last_events_us
+from training.situation import summarise
 
 
 def survival_curves(
@@ -34,6 +33,5 @@ def survival_curves(
     begin = partition.offsets[customer_index]
     end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
     states = encode_states(model, partition, customer_index, begin, end, device=device)
-    summary = compute_summary(partition, customer_index, as_of_us)
-    last_us = last_events_us(partition, customer_index, as_of_us)
-    return look_ahead_from_summary(model, states, summary, last_us, as_of_us, activity, device=device).survival
+    summary, last_event_us = summarise(partition, customer_index, as_of_us)
+    return look_ahead_from_summary(model, states, summary, last_event_us, as_of_us, activity, device=device).survival
