@@ -156,7 +156,7 @@ def _repeated_messages(batch: pa.RecordBatch) -> pb.ListAtRiskResponse:
     """One message per customer: what an API without columns would send."""
     columns = columns_message(batch)
     response = pb.ListAtRiskResponse()
-    for customer_id, store_id, last_us, num_orders, probability, score, grade, tier, days in zip(
+    for customer_id, store_id, last_us, num_orders, probability, score, grade, tier, days, quarter, year in zip(
         *(getattr(columns, name) for name in batch.schema.names), strict=True
     ):
         message = response.customers.add(
@@ -168,6 +168,8 @@ def _repeated_messages(batch: pa.RecordBatch) -> pb.ListAtRiskResponse:
             grade=grade,
             tier=tier,
             expected_days_to_purchase=days,
+            expected_spend_90d=quarter,
+            expected_spend_365d=year,
         )
         message.last_purchase_time.seconds = last_us // 1_000_000
     return response
@@ -219,7 +221,7 @@ def _random_scores(ids: pa.StringArray, generator: np.random.Generator) -> pa.Re
         pa.array(_INPUTS.as_of_us - generator.integers(1, 90, size) * DAY_US),
         pa.array(generator.integers(1, 200, size).astype(np.int32)),
         pa.array(probability),
-        pa.array(generator.random(size, np.float32) * 90),
+        *(pa.array(generator.random(size, np.float32) * most) for most in (90, 500, 2000)),
         pa.FixedSizeListArray.from_arrays(pa.array(curves.astype(np.float32).ravel()), type=schema.field("survival").type),
         *_memory(schema, size),
     ]

@@ -41,6 +41,8 @@ class CustomerScore:
     num_orders: int
     store_id: str  # where the last purchase was made; "" where not known
     expected_days_to_purchase: float
+    expected_spend_90d: float  # currency units, or orders where the chain gave no amounts
+    expected_spend_365d: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -230,6 +230,8 @@ def _bucket_batch(
         pa.array(num_orders),
         pa.array(scores.churn_probability),
         pa.array(scores.expected_days_to_purchase),
+        pa.array(scores.expected_spend_90d),
+        pa.array(scores.expected_spend_365d),
         lists("survival", scores.survival),
         pa.array((end - partition.offsets[customer_index]).astype(np.int32)),
         pa.array(partition.timestamp_us[last_seen] if partition.num_events else np.zeros(0, np.int64)),

@@ -14,9 +14,10 @@ from engine.partition import Partition
 from kernels import locate_instants
 from training.bundle import Bundle
 from training.device import first_line
-from training.inference import encode_states, look_ahead
+from training.inference import Outlook, encode_states, look_ahead
 from training.predict import churn_probability, clip_survival, expected_days_to_purchase
 from training.situation import situation_of
+from training.spend import expected_spend
 
 _logger = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ class PartitionScores:
     summary: NDArray[np.float32]  # (num_customers, len(SUMMARY_COLUMNS))
     churn_probability: NDArray[np.float32]  # at the bundle's horizon
     expected_days_to_purchase: NDArray[np.float32]
+    expected_spend_90d: NDArray[np.float32]  # currency units, or orders where the chain gave no amounts
+    expected_spend_365d: NDArray[np.float32]
     device: str
 
 
@@ -52,7 +55,7 @@ def score_partition(
     """
     instants_us = np.full(len(customer_index), as_of_us, np.int64)
     try:
-        states, summary, survival = _score(bundle, partition, activity, customer_index, instants_us, device=device)
+        states, summary, outlook = _score(bundle, partition, activity, customer_index, instants_us, device=device)
     except RuntimeError as error:
         # torch raises RuntimeError, or a subclass of it, for everything that a GPU can do wrong. A fault of the model itself
         # comes up again on the CPU.
@@ -60,7 +63,8 @@ def score_partition(
             raise
         _logger.warning("the GPU failed (%s); scoring these %d customers on the CPU", first_line(error), len(customer_index))
         device = "cpu"
-        states, summary, survival = _score(bundle, partition, activity, customer_index, instants_us, device=device)
+        states, summary, outlook = _score(bundle, partition, activity, customer_index, instants_us, device=device)
+    survival = clip_survival(outlook.survival)
     probability = churn_probability(bundle.edges_days, survival, bundle.horizon_days)
     expected_days = expected_days_to_purchase(bundle.edges_days, survival)
     return PartitionScores(
@@ -69,6 +73,8 @@ def score_partition(
         summary=summary,
         churn_probability=probability.astype(np.float32),
         expected_days_to_purchase=expected_days.astype(np.float32),
+        expected_spend_90d=expected_spend(bundle.edges_days, outlook.spend, 90).astype(np.float32),
+        expected_spend_365d=expected_spend(bundle.edges_days, outlook.spend, 365).astype(np.float32),
         device=device,
     )
 
@@ -81,12 +87,12 @@ def _score(
     instants_us: NDArray[np.int64],
     *,
     device: str,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """States, summaries and survival of customers, each with an event before the instant."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], Outlook]:
+    """States, summaries and outlook of customers, each with an event before the instant."""
     begin = partition.offsets[customer_index]
     end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, instants_us)
     states = encode_states(bundle.model, partition, customer_index, begin, end, device=device)
     summary = compute_summary(partition, customer_index, instants_us)
     last_event_us = partition.timestamp_us[end - 1] if len(end) else np.zeros(0, np.int64)
     situation = situation_of(summary, last_event_us, instants_us, activity)
-    return states, summary, clip_survival(look_ahead(bundle.model, states, situation, device=device).survival)
+    return states, summary, look_ahead(bundle.model, states, situation, device=device)

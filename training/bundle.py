@@ -34,7 +34,7 @@ from training.tensors import model_from, tensors_of
 from training.tokens import TOKEN_NAMES
 from training.trained import TrainedModel
 
-BUNDLE_SCHEMA_VERSION = 2
+BUNDLE_SCHEMA_VERSION = 3
 WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "bundle.json"
 

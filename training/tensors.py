@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import astuple
 
 import torch
 
@@ -11,17 +12,20 @@ from training.config import TrainConfig
 from training.inference import FittedModel
 from training.model import SequenceModel
 from training.normaliser import Normaliser
+from training.spend import SpendScale
 
 _NETWORK_PREFIX = "network."
+_SPEND_SCALE = "spend_scale"
 
 
 def tensors_of(model: FittedModel) -> dict[str, torch.Tensor]:
-    """Weights and normalisers; on the CPU."""
+    """Weights, normalisers and the scale of spend; on the CPU."""
     tensors = {_NETWORK_PREFIX + name: value.detach().contiguous() for name, value in model.network.state_dict().items()}
     for name in ("token_normaliser", "situation_normaliser"):
         normaliser: Normaliser = getattr(model, name)
         tensors[f"{name}.mean"] = torch.from_numpy(normaliser.mean.copy())
         tensors[f"{name}.scale"] = torch.from_numpy(normaliser.scale.copy())
+    tensors[_SPEND_SCALE] = torch.tensor(astuple(model.spend_scale), dtype=torch.float64)
     return tensors
 
 
@@ -42,8 +46,14 @@ def model_from(tensors: Mapping[str, torch.Tensor], config: TrainConfig, calibra
         token_normaliser=_normaliser(tensors, "token_normaliser"),
         situation_normaliser=_normaliser(tensors, "situation_normaliser"),
         calibration=calibration,
+        spend_scale=_spend_scale(tensors[_SPEND_SCALE]),
     )
 
 
 def _normaliser(tensors: Mapping[str, torch.Tensor], name: str) -> Normaliser:
     return Normaliser(mean=tensors[f"{name}.mean"].numpy(), scale=tensors[f"{name}.scale"].numpy())
+
+
+def _spend_scale(numbers: torch.Tensor) -> SpendScale:
+    has_amounts, mean, highest, weight = numbers.tolist()
+    return SpendScale(has_amounts=bool(has_amounts), mean=mean, highest=highest, weight=weight)

@@ -126,6 +126,8 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
         expected = count(max(1, round(customer.expected_days_to_purchase)), "day")
         last = f"{_days_ago(customer, context)}{where}"
         out.print(f"    last bought {last}; {orders} so far; next purchase expected in {expected}")
+        spend = f"{customer.expected_spend_90d:,.2f} within 90 days, {customer.expected_spend_365d:,.2f} within a year"
+        out.print(f"    expected to spend {spend}")
     _print_context(answers[0].context)
 
 

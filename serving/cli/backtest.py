@@ -26,6 +26,13 @@ _METRICS = (
     ("top_decile_lift", "top-decile lift", 2, max),
     ("expected_maximum_profit", "exp. max. profit", 3, max),
 )
+_VALUE_METRICS = (
+    # key in metrics.json, heading, decimals
+    ("mean_absolute_error", "mean abs. error", 2),
+    ("root_mean_square_error", "RMSE", 2),
+    ("spearman", "rank correlation", 3),
+    ("total_ratio", "total / real total", 3),
+)
 _QUICK, _ALL = "quick", "all"
 
 
@@ -135,6 +142,7 @@ def print_backtest(result: Backtest) -> None:
     """The metrics of every model side by side, over all origins of each horizon, and what can be told from them."""
     for window, judgement in result.pooled:
         _print_pooled(result, window, judgement)
+    _print_value(result)
     _print_lead_time(result)
 
 
@@ -162,6 +170,18 @@ def _print_pooled(result: Backtest, window: Window, judgement: Judgement) -> Non
             f"ebbtide is {verdict} {judgement.best_baseline}, the best of the others: ROC-AUC {value:+.4f}, "
             f"95 % interval {low:+.4f} to {high:+.4f}."
         )
+
+
+def _print_value(result: Backtest) -> None:
+    out = console()
+    for judgement in result.value:
+        thing = "spend" if judgement.unit == "currency" else "number of orders"
+        out.print(f"Expected {thing} within {judgement.days} days; really {judgement.mean_spent:,.2f} a customer on average.")
+        rows = [
+            (model, *(f"{metrics[key]:,.{decimals}f}" for key, _, decimals in _VALUE_METRICS))
+            for model, metrics in judgement.metrics.items()
+        ]
+        out.print(table((("", "left"), *(heading for _, heading, _ in _VALUE_METRICS)), rows))
 
 
 def _print_lead_time(result: Backtest) -> None:

@@ -32,6 +32,6 @@ def score_batch(snapshot: Snapshot, rows: pa.RecordBatch, horizon_days: int) -> 
         pa.array(score),
         pa.DictionaryArray.from_arrays(pa.array(grade - np.int8(1)), _GRADE_NAMES),
         pa.DictionaryArray.from_arrays(pa.array(tiers(grade) - np.int8(1)), _TIER_NAMES),
-        rows.column("expected_days_to_purchase"),
+        *(rows.column(name) for name in ("expected_days_to_purchase", "expected_spend_90d", "expected_spend_365d")),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)

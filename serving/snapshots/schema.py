@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from kernels import SUMMARY_COLUMNS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 MEMORY_COLUMNS: tuple[str, ...] = ("num_events", "last_event_us", "state", "summary")
 
@@ -25,6 +25,8 @@ def snapshot_schema(num_bins: int, state_size: int) -> pa.Schema:
             pa.field("num_orders", pa.int32(), nullable=False),  # purchases before as_of
             pa.field("churn_probability", pa.float32(), nullable=False),  # at the bundle's horizon
             pa.field("expected_days_to_purchase", pa.float32(), nullable=False),  # from as_of, up to the last edge
+            pa.field("expected_spend_90d", pa.float32(), nullable=False),  # currency units; orders where there are no amounts
+            pa.field("expected_spend_365d", pa.float32(), nullable=False),
             pa.field("survival", _floats(num_bins), nullable=False),  # P(no purchase before as_of + edges_days[k])
             pa.field("num_events", pa.int32(), nullable=False),  # of every kind before as_of, which the state covers
             pa.field("last_event_us", pa.int64(), nullable=False),  # of the last of these

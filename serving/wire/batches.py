@@ -28,6 +28,8 @@ BATCH_SCHEMA = pa.schema(
         pa.field("grade", _NAMES_TYPE, nullable=False),
         pa.field("tier", _NAMES_TYPE, nullable=False),
         pa.field("expected_days_to_purchase", pa.float32(), nullable=False),
+        pa.field("expected_spend_90d", pa.float32(), nullable=False),
+        pa.field("expected_spend_365d", pa.float32(), nullable=False),
     ]
 )
 

@@ -42,6 +42,8 @@ def score_message(score: CustomerScore) -> pb.CustomerScore:
         num_orders=score.num_orders,
         store_id=score.store_id,
         expected_days_to_purchase=score.expected_days_to_purchase,
+        expected_spend_90d=score.expected_spend_90d,
+        expected_spend_365d=score.expected_spend_365d,
     )
 
 
@@ -56,6 +58,8 @@ def read_score(message: pb.CustomerScore) -> CustomerScore:
         num_orders=message.num_orders,
         store_id=message.store_id,
         expected_days_to_purchase=message.expected_days_to_purchase,
+        expected_spend_90d=message.expected_spend_90d,
+        expected_spend_365d=message.expected_spend_365d,
     )
 
 

@@ -80,6 +80,8 @@ def _batch(numbers: np.ndarray) -> pa.RecordBatch:
         pa.array(numbers % 20 + 1, pa.int32()),
         pa.array(probability),
         pa.array((numbers % 50 + 0.5).astype(np.float32)),
+        pa.array((numbers % 30 + 0.25).astype(np.float32)),
+        pa.array((4 * (numbers % 30) + 0.75).astype(np.float32)),
         pa.FixedSizeListArray.from_arrays(pa.array(survival.ravel()), type=schema.field("survival").type),
         *_memory(schema, len(numbers)),
     ]

@@ -16,6 +16,8 @@ _ROW = {
     "grade": "Y2",
     "tier": "yellow",
     "expected_days_to_purchase": 9.5,
+    "expected_spend_90d": 40.5,
+    "expected_spend_365d": 150.25,
 }
 
 

@@ -90,6 +90,8 @@ def test_the_columns_are_what_the_history_and_the_model_say(rescored: tuple[Path
         assert np.allclose(batch.column("churn_probability").to_numpy(), probability, atol=1e-6)
         days = expected_days_to_purchase(bundle.edges_days, curves)
         assert np.allclose(batch.column("expected_days_to_purchase").to_numpy(), days, atol=1e-4)
+        quarter, year = (batch.column(f"expected_spend_{ahead}d").to_numpy() for ahead in (90, 365))
+        assert ((quarter > 0) & (quarter < year)).all()
     assert {name for batch in snapshot.batches for name in batch.column("store_id").to_pylist()} >= {"", "north"}
 
 

@@ -41,6 +41,7 @@ def test_a_customer_is_answered_with_score_and_context(client: EbbtideClient) ->
     assert answer.customer.last_purchase_us == AS_OF_US - 34 * DAY_US
     assert (answer.customer.num_orders, answer.customer.store_id) == (14, "store 0")
     assert answer.customer.expected_days_to_purchase == 33.5
+    assert (answer.customer.expected_spend_90d, answer.customer.expected_spend_365d) == (3.25, 12.75)
     assert answer.context.snapshot_id == INPUTS.snapshot_id
     assert (answer.context.model_version, answer.context.model_hash) == ("default/0001", INPUTS.model_hash)
     assert (answer.context.as_of_us, answer.context.horizon_days, answer.context.active_within_days) == (AS_OF_US, 30, 90)

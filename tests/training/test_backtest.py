@@ -23,6 +23,7 @@ from training.bundle import Bundle
 from training.config import TrainConfig
 from training.evaluation.lead_time import LeadTimeConfig
 from training.evaluation.metrics import FURTHER_METRIC_NAMES, METRIC_NAMES, metrics
+from training.evaluation.value import VALUE_METRIC_NAMES
 from training.registry import register
 from training.report import describe_backtest, draw_report, write_backtest
 from training.trained import TrainedModel
@@ -71,6 +72,11 @@ def test_what_is_known_of_the_metrics_stands_beside_them(result: Backtest) -> No
     assert sum(grade["num_churned"] + grade["num_retained"] for grade in document["grades"]) == result.predictions.num_rows
     assert document["lead_time"]["available"] is False
     assert "120 days" in document["lead_time"]["reason"]
+    (value,) = document["value"]  # a quarter is not known to its end
+    assert (value["days"], value["unit"], value["as_of"]) == (14, "currency", ["2024-07-01"])
+    assert value["num_customers"] == result.predictions.num_rows
+    assert set(value["models"]) == {"ebbtide", "past_rate", "mbg_nbd_gamma_gamma"}
+    assert set(value["models"]["ebbtide"]) == set(VALUE_METRIC_NAMES)
     assert document["windows"][0]["models"] == document["models"] == document["pooled"][0]["models"]
     assert document["models"]["constant"]["calibration_slope"] is None
 

@@ -87,7 +87,7 @@ def _count_later_events(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _count_the_chains_later_orders(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = run.survival_curves
+    own = run.outlook_at
 
     class Ahead:
         def __init__(self, activity: Any) -> None:
@@ -97,15 +97,15 @@ def _count_the_chains_later_orders(monkeypatch: pytest.MonkeyPatch) -> None:
             return self._activity.orders_before(as_of_us + _LEAK_US, window_days)
 
     monkeypatch.setattr(
-        run, "survival_curves", lambda model, partition, activity, *rest: own(model, partition, Ahead(activity), *rest)
+        run, "outlook_at", lambda model, partition, activity, *rest: own(model, partition, Ahead(activity), *rest)
     )
 
 
 def _read_later_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = run.survival_curves
+    own = run.outlook_at
     monkeypatch.setattr(
         run,
-        "survival_curves",
+        "outlook_at",
         lambda model, partition, activity, customers, instants: own(model, partition, activity, customers, instants + _LEAK_US),
     )
 

@@ -17,15 +17,17 @@ from engine.labels import churned, eligible
 from engine.partition import Partition
 from training.backtest.config import BacktestConfig
 from training.backtest.judging import MODEL, Judgement, judge
+from training.backtest.value import SpendAnswer, SpendWindow, ask_spend_baselines, compare_spend, days_to_judge, judge_value
 from training.backtest.windows import Backtest, DataDescription, Window, pool
 from training.baselines import ask_baseline, pose_question
 from training.bundle import Bundle
 from training.evaluation.lead_time import Ranker, Walk, walk, why_no_walk
 from training.evaluation.segments import Traits, describe_customers, join_traits
-from training.inference import FittedModel, survival_curves
+from training.inference import FittedModel, outlook_at, survival_curves
 from training.past import take_past
 from training.predict import churn_probability
 from training.purchases import summarise_purchases
+from training.spend import spent_within
 from training.train import train
 from training.trained import TrainProgress
 
@@ -61,7 +63,7 @@ def run_backtest(
         for as_of_us, answers, (model, identity) in zip(config.as_of_us, by_baselines, models, strict=True)
     ]
     # By horizon and then by origin.
-    windows = tuple(found[place] for place in range(len(config.horizons_days)) for found in asked)
+    windows = tuple(found[place] for place in range(len(config.horizons_days)) for found, _ in asked)
     tell(BacktestProgress(step="judging", done=0, total=None))
     num_origins = len(config.as_of_us)
     # Segments of the pooled rows alone where there are several origins: those of one would be too small to tell much.
@@ -77,6 +79,7 @@ def run_backtest(
         windows=windows,
         judgements=judgements,
         pooled=tuple(pooled),
+        value=judge_value([window for _, spend in asked for window in spend]),
         walk=None if no_walk else _walk(history, config, [model for model, _ in models], tell),
         no_walk=no_walk,
     )
@@ -129,6 +132,7 @@ class _Answers:
 
     probability: list[dict[str, NDArray[np.float64]]]
     details: list[dict[str, dict[str, Any]]]
+    spend: SpendAnswer
 
 
 def _ask_baselines(history: History, config: BacktestConfig, as_of_us: int, tell: Report) -> _Answers:
@@ -150,7 +154,13 @@ def _ask_baselines(history: History, config: BacktestConfig, as_of_us: int, tell
             probability[-1][name] = answer.probability
             if answer.details:
                 details[-1][name] = answer.details
-    return _Answers(probability=probability, details=details)
+    known_days = (_end_us(history) - as_of_us) / DAY_US
+    days = days_to_judge(config, known_days)
+    return _Answers(
+        probability=probability,
+        details=details,
+        spend=ask_spend_baselines(past, as_of_us, config.active_within_days, days),
+    )
 
 
 def _model(
@@ -176,22 +186,31 @@ def _ask(
     as_of_us: int,
     answers: _Answers,
     identity: dict[str, Any],
-) -> list[Window]:
-    """A window for each horizon; ebbtide reads the history as a rescoring does, with all that came after the origin in it."""
+) -> tuple[list[Window], list[SpendWindow]]:
+    """A window for each horizon, and one of spend for each number of days.
+
+    ebbtide reads the history as a rescoring does, with all that came after the origin in it.
+    """
     activity = history.activity()
     ids: list[pa.Array] = []
     traits: list[Traits] = []
     survival: list[NDArray[np.float64]] = []
     outcomes: list[list[NDArray[np.bool_]]] = []
+    spend: list[NDArray[np.float64]] = []
+    spent: list[list[NDArray[np.float64]]] = []
     for partition in history.partitions():
         customers = eligible(partition, as_of_us, config.active_within_days)
         instants = np.full(len(customers), as_of_us, np.int64)
         ids.append(partition.customer_ids.take(pa.array(customers)))
         traits.append(describe_customers(partition, customers, as_of_us))
-        survival.append(survival_curves(model, partition, activity, customers, instants))
+        outlook = outlook_at(model, partition, activity, customers, instants)
+        survival.append(outlook.survival)
+        spend.append(outlook.spend)
         outcomes.append([churned(partition, customers, as_of_us, horizon_days) for horizon_days in config.horizons_days])
+        has_amounts = answers.spend.has_amounts
+        spent.append([spent_within(partition, customers, as_of_us, days, has_amounts=has_amounts) for days in answers.spend.days])
     curves = np.concatenate(survival)
-    return [
+    windows = [
         Window(
             as_of_us=(as_of_us,),
             horizon_days=horizon_days,
@@ -204,6 +223,8 @@ def _ask(
         )
         for place, horizon_days in enumerate(config.horizons_days)
     ]
+    happened = [np.concatenate([found[place] for found in spent]) for place in range(len(answers.spend.days))]
+    return windows, compare_spend(answers.spend, as_of_us, model.edges_days, np.concatenate(spend), happened)
 
 
 def _judge(window: Window, config: BacktestConfig, *, with_segments: bool) -> Judgement:

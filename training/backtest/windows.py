@@ -15,6 +15,7 @@ from engine.history import History
 from engine.instants import format_instant
 from training.backtest.config import BacktestConfig
 from training.backtest.judging import Judgement
+from training.backtest.value import ValueJudgement
 from training.evaluation.lead_time import Walk
 from training.evaluation.segments import Traits, join_traits
 
@@ -92,6 +93,7 @@ class Backtest:
 
     windows, judgements : of each origin and horizon, by horizon as in the config and then by origin
     pooled              : of each horizon, with its judgement
+    value               : how well spend was foreseen, by number of days ascending
     walk                : None where the history does not allow one, for the reason in `no_walk`
     """
 
@@ -100,6 +102,7 @@ class Backtest:
     windows: tuple[Window, ...]
     judgements: tuple[Judgement, ...]
     pooled: tuple[tuple[Window, Judgement], ...]
+    value: tuple[ValueJudgement, ...]
     walk: Walk | None
     no_walk: str | None
 

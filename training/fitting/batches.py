@@ -26,6 +26,7 @@ from training.hazard import (
 )
 from training.model import SequenceModel
 from training.queries import Queries
+from training.spend import SpendTargets, bin_spend, quasi_poisson_loss
 
 # Of an epoch, and sequences of a step: 400 customers in 7 steps of 64 are learnt from far too slowly (docs/log.md).
 _LEAST_STEPS, _LEAST_BATCH = 32, 8
@@ -41,20 +42,26 @@ class Batch:
     purchased: torch.Tensor  # bool (N,)
     churned: torch.Tensor  # bool (N,) at the horizon
     known: torch.Tensor  # bool (N,) whether the horizon lies within knowledge
+    spent: torch.Tensor  # (N, K) in each bin
+    num_known: torch.Tensor  # int64 (N,) bins that end within knowledge
+    log_usual: torch.Tensor  # (N,) of what an order of the customer costs
     config: TrainConfig
 
-    def loss(self, network: SequenceModel, compute: Compute = CPU) -> torch.Tensor:
-        """Sum over the batch's queries; float32, however coarse the products are."""
+    def losses(self, network: SequenceModel, compute: Compute = CPU) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of the purchases and of the spend, each a sum over the batch's queries; float32, however coarse the products are."""
         edges = np.asarray(self.config.model.edges_days)
         # Outside of autocast, under which cuDNN's GRU computes in float16, whatever was asked for; so it does in TF32.
-        states = network.encode(self.tokens)
+        states = network.encode(self.tokens)[self.sequence, self.position]
         with compute.autocast():
-            log_rate = network.log_rates(states[self.sequence, self.position], self.situation)
+            log_rate = network.log_rates(states, self.situation)
+            log_spend_rate = network.log_spend_rates(states, self.situation)
         widths = torch.as_tensor(bin_widths(edges), dtype=torch.float32, device=log_rate.device)
         mass = bin_hazards(log_rate.float(), widths)
         loss = negative_log_likelihood(mass, self.num_survived, self.purchased)
         at_horizon = horizon_cross_entropy(cumulative_at(mass, edges, self.config.horizon_days), self.churned, self.known)
-        return (loss + self.config.horizon_weight * at_horizon).sum()
+        expected = bin_spend(log_spend_rate.float(), self.log_usual, widths)
+        spend_loss = quasi_poisson_loss(expected, self.spent, self.num_known)
+        return (loss + self.config.horizon_weight * at_horizon).sum(), spend_loss.sum()
 
     def on(self, device: str) -> Self:
         """The same on a device."""
@@ -85,13 +92,20 @@ class Share:
 class EpochBatches:
     """One epoch's queries dealt out to the pieces that hold their last events."""
 
-    def __init__(self, queries: Queries, situation: NDArray[np.float32], pieces: Pieces, config: TrainConfig) -> None:
+    def __init__(
+        self,
+        queries: Queries,
+        situation: NDArray[np.float32],
+        spend: SpendTargets,
+        pieces: Pieces,
+        config: TrainConfig,
+    ) -> None:
         edges = np.asarray(config.model.edges_days)
         # Pieces answer for rows in ascending order without overlap, so the piece of a row is a search away.
         piece = np.searchsorted(pieces.own, queries.last_row, side="right") - 1
         self._order = np.argsort(piece, kind="stable")
         self._first_query = np.searchsorted(piece[self._order], np.arange(len(pieces.begin) + 1))
-        self._queries, self._situation, self._pieces, self._config = queries, situation, pieces, config
+        self._queries, self._situation, self._spend, self._pieces, self._config = queries, situation, spend, pieces, config
         self._num_survived, self._purchased = count_survived_bins(queries.wait_days, queries.known_days, edges)
         self._asked = np.flatnonzero(np.diff(self._first_query) > 0)
         self._batch_size = min(config.batch_customers, max(_LEAST_BATCH, len(self._asked) // _LEAST_STEPS))
@@ -140,5 +154,8 @@ class EpochBatches:
             purchased=torch.from_numpy(self._purchased[query]),
             churned=torch.from_numpy(self._churned[query]),
             known=torch.from_numpy(self._known[query]),
+            spent=torch.from_numpy(self._spend.spent[query]),
+            num_known=torch.from_numpy(self._spend.num_known[query]),
+            log_usual=torch.from_numpy(self._spend.log_usual[query]),
             config=self._config,
         )

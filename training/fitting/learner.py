@@ -15,11 +15,12 @@ from training.fitting.batches import Share
 from training.fitting.dropout import share_dropout
 from training.fitting.schedule import make_optimiser, move_average
 from training.fitting.standing import Standing
-from training.fitting.start import extend_last_seen_bin
+from training.fitting.start import Begun, extend_last_seen_bin
 from training.fitting.workers import Workers
 from training.inference import FittedModel
 from training.model import SequenceModel
 from training.normaliser import Normaliser
+from training.spend import SpendScale
 
 _GRADIENT_LIMIT = 1.0
 
@@ -27,14 +28,12 @@ _GRADIENT_LIMIT = 1.0
 class Learner:
     """What a step changes, and what is read off it after an epoch."""
 
-    def __init__(
-        self, network: SequenceModel, config: TrainConfig, *, num_seen_bins: int, compute: Compute, workers: Workers
-    ) -> None:
+    def __init__(self, network: SequenceModel, config: TrainConfig, *, begun: Begun, compute: Compute, workers: Workers) -> None:
         averaged = SequenceModel(config.model)
         averaged.load_state_dict(network.state_dict())
         self._network, self._averaged = network.to(compute.device).train(), averaged.to(compute.device)
         self._optimiser = make_optimiser(self._network, config)
-        self._config, self._num_seen_bins, self._compute, self._workers = config, num_seen_bins, compute, workers
+        self._config, self._begun, self._compute, self._workers = config, begun, compute, workers
         self._num_steps = 0
         self._rows = share_dropout(self._network) if workers.num_workers > 1 else None
 
@@ -45,15 +44,16 @@ class Learner:
         if self._rows is not None:
             self._rows.chosen, self._rows.total = torch.from_numpy(share.rows), share.num_rows
         # A constant, not the batch's own number: every query weighs the same whichever batch it falls into.
-        loss = share.batch.on(self._compute.device).loss(self._network, self._compute) / queries_per_step
-        if self._rows is not None:
-            loss = loss * share.weight
+        losses = share.batch.on(self._compute.device).losses(self._network, self._compute)
+        loss, spend_loss = (part / queries_per_step * share.weight for part in losses)
         self._optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
+        torch.autograd.backward(loss + spend_loss / self._begun.spend_of_a_query)
         total = loss.detach()
         if self._workers.num_workers > 1:
             self._workers.add_up([total, *_gradients(self._network)])
-        nn.utils.clip_grad_norm_(self._network.parameters(), _GRADIENT_LIMIT)
+        # The heads share no gradient and no limit on it, so that neither slows the other down.
+        for parameters in self._network.parameters_by_head():
+            nn.utils.clip_grad_norm_(parameters, _GRADIENT_LIMIT)
         self._optimiser.step()
         self._num_steps += 1
         # The short memory at the start keeps the initial weights out of the average.
@@ -63,9 +63,10 @@ class Learner:
 
     def end_epoch(self) -> None:
         """Let bins that the past could not show follow the last one that it did."""
-        extend_last_seen_bin(self._averaged, self._num_seen_bins)
+        extend_last_seen_bin(self._averaged.rates, self._begun.num_seen_bins)
+        extend_last_seen_bin(self._averaged.spend_rates, self._begun.num_seen_spend_bins)
 
-    def model(self, token_normaliser: Normaliser, situation_normaliser: Normaliser) -> FittedModel:
+    def model(self, token_normaliser: Normaliser, situation_normaliser: Normaliser, spend_scale: SpendScale) -> FittedModel:
         """A copy of the averaged weights, on the CPU, uncalibrated."""
         return FittedModel(
             config=self._config,
@@ -73,6 +74,7 @@ class Learner:
             token_normaliser=token_normaliser,
             situation_normaliser=situation_normaliser,
             calibration=Calibration(),
+            spend_scale=spend_scale,
         )
 
     def standing(self, num_epochs: int, model: FittedModel, draws: dict[str, object]) -> Standing:
@@ -88,7 +90,7 @@ class Learner:
         return Standing(
             num_epochs=num_epochs,
             num_steps=self._num_steps,
-            num_seen_bins=self._num_seen_bins,
+            begun=self._begun,
             network=_copies(self._network.state_dict()),
             model=model,
             optimiser={number: _copies(state) for number, state in moments.items()},

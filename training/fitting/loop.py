@@ -19,13 +19,14 @@ from training.fitting.learner import Learner
 from training.fitting.pieces import cut_pieces
 from training.fitting.schedule import rate_share
 from training.fitting.standing import Standing
-from training.fitting.start import first_instants_us, shows_seasons, start_at_life_table
+from training.fitting.start import begin, first_instants_us, shows_seasons
 from training.fitting.workers import ALONE, Workers
 from training.inference import FittedModel
 from training.model import SequenceModel
 from training.normaliser import fit_normaliser
 from training.queries import Queries, draw_queries
 from training.situation import SEASONAL_SITUATION, describe_situation
+from training.spend import SpendTargets, fit_spend_scale, spend_targets
 from training.tokens import SEASONAL_TOKENS, all_event_tokens
 
 
@@ -83,23 +84,23 @@ def _fit(
     pieces = cut_pieces(draws.past.offsets, config.model.context_events)
     drawn = None
     if start is None:
-        queries, situation = drawn = draws.next()
+        queries, situation, spend = drawn = draws.next()
         token_normaliser = fit_normaliser(raw_tokens, ignore=() if draws.seasonal else SEASONAL_TOKENS)
         situation_normaliser = fit_normaliser(situation, ignore=() if draws.seasonal else SEASONAL_SITUATION)
         network = SequenceModel(config.model)
-        num_seen_bins = start_at_life_table(network, queries, config)
-        learner = Learner(network, config, num_seen_bins=num_seen_bins, compute=compute, workers=workers)
+        begun = begin(network, queries, spend, config)
+        learner = Learner(network, config, begun=begun, compute=compute, workers=workers)
     else:
         token_normaliser, situation_normaliser = start.normalisers
         network = SequenceModel(config.model)
-        learner = Learner(network, config, num_seen_bins=start.num_seen_bins, compute=compute, workers=workers)
+        learner = Learner(network, config, begun=start.begun, compute=compute, workers=workers)
         learner.resume(start)
         draws.random.bit_generator.state = start.draws
     tokens = token_normaliser.apply(raw_tokens)
     for epoch in range(0 if start is None else start.num_epochs, config.num_epochs):
-        queries, situation = draws.next() if drawn is None else drawn
+        queries, situation, spend = draws.next() if drawn is None else drawn
         drawn = None
-        batches = EpochBatches(queries, situation_normaliser.apply(situation), pieces, config)
+        batches = EpochBatches(queries, situation_normaliser.apply(situation), spend, pieces, config)
         queries_per_step = len(queries) / max(len(batches), 1)
         losses = []
         for step, share in enumerate(batches.shuffled(tokens, draws.random, workers)):
@@ -108,7 +109,7 @@ def _fit(
         learner.end_epoch()
         # Read once an epoch: every look at a GPU's number waits for all that it has to do.
         total = float(torch.stack(losses).double().sum()) if losses else 0.0
-        model = learner.model(token_normaliser, situation_normaliser)
+        model = learner.model(token_normaliser, situation_normaliser, draws.spend_scale)
         standing = learner.standing(epoch + 1, model, dict(draws.random.bit_generator.state))
         if on_epoch(Epoch(number=epoch + 1, loss=total / max(len(queries), 1), standing=standing)):
             break
@@ -116,7 +117,7 @@ def _fit(
 
 
 class _Draws:
-    """Query instants and the situations at them, anew for every epoch."""
+    """Query instants, the situations at them and the spend after them, anew for every epoch."""
 
     def __init__(self, past: Partition, activity: DailyActivity, config: TrainConfig, known_until_us: int) -> None:
         first_us = int(past.timestamp_us.min())
@@ -124,8 +125,9 @@ class _Draws:
         self.seasonal = shows_seasons(first_us, known_until_us)
         self._starts_us = first_instants_us(first_us, known_until_us, config, seasonal=self.seasonal)
         self._activity, self._config, self._known_until_us = activity, config, known_until_us
+        self.spend_scale = fit_spend_scale(past)
 
-    def next(self) -> tuple[Queries, NDArray[np.float32]]:
+    def next(self) -> tuple[Queries, NDArray[np.float32], SpendTargets]:
         queries = draw_queries(
             self.past,
             self.random,
@@ -134,7 +136,17 @@ class _Draws:
             num_instants=self._config.instants_per_epoch,
             active_within_days=self._config.active_within_days,
         )
-        return queries, describe_situation(self.past, self._activity, queries.customer_index, queries.as_of_us)
+        situation = describe_situation(self.past, self._activity, queries.customer_index, queries.as_of_us)
+        spend = spend_targets(
+            self.past,
+            self.spend_scale,
+            queries.customer_index,
+            queries.as_of_us,
+            queries.known_days,
+            situation,
+            np.asarray(self._config.model.edges_days),
+        )
+        return queries, situation, spend
 
 
 @contextmanager

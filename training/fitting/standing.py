@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 
 from training.calibration import Calibration
 from training.config import TrainConfig
+from training.fitting.start import Begun
 from training.inference import FittedModel
 from training.normaliser import Normaliser
 from training.tensors import model_from, tensors_of
@@ -23,7 +24,7 @@ class Standing:
     """After an epoch. Everything lies on the CPU and is a copy.
 
     num_epochs, num_steps : done
-    num_seen_bins         : hazard bins with outcomes enough to learn from
+    begun                 : what the first draw settled
     network               : the weights that the next step begins from, by name
     model                 : the averaged weights with the normalisers, uncalibrated
     optimiser             : AdamW's moments, by number of the parameter and name
@@ -33,7 +34,7 @@ class Standing:
 
     num_epochs: int
     num_steps: int
-    num_seen_bins: int
+    begun: Begun
     network: Mapping[str, torch.Tensor]
     model: FittedModel
     optimiser: Mapping[int, Mapping[str, torch.Tensor]]
@@ -59,7 +60,7 @@ class Standing:
 
     def numbers(self) -> dict[str, Any]:
         """All that is no tensor, as JSON types."""
-        return {name: getattr(self, name) for name in ("num_epochs", "num_steps", "num_seen_bins", "draws")}
+        return {name: getattr(self, name) for name in ("num_epochs", "num_steps", "draws")} | {"begun": asdict(self.begun)}
 
 
 def parse_standing(numbers: dict[str, Any], tensors: Mapping[str, torch.Tensor], config: TrainConfig) -> Standing:
@@ -77,7 +78,7 @@ def parse_standing(numbers: dict[str, Any], tensors: Mapping[str, torch.Tensor],
         model=model_from(_below(_AVERAGED, tensors), config, Calibration()),
         optimiser=optimiser,
         torch_random=_below(_RANDOM, tensors),
-        **numbers,
+        **{**numbers, "begun": Begun(**numbers["begun"])},
     )
 
 

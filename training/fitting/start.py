@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from torch import nn
 
 from engine.instants import DAY_US
 from training.config import TrainConfig
 from training.hazard import bin_widths, count_survived_bins
 from training.model import SequenceModel
 from training.queries import Queries
+from training.spend import SpendTargets, mean_spend
 
 # With less, a date in the year is seen once or hardly twice, and the model would learn the trend of the data by heart.
 _SEASONAL_SPAN_DAYS = 550
@@ -33,6 +37,32 @@ def first_instants_us(first_us: int, known_until_us: int, config: TrainConfig, *
     return [recent_us, warm_us] if seasonal else [recent_us]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begun:
+    """What the first draw of queries settles for the whole fit.
+
+    num_seen_bins       : hazard bins with outcomes enough to learn from
+    num_seen_spend_bins : bins whose spend is known often enough
+    spend_of_a_query    : mean, in all its known bins; the unit of the spend's loss
+    """
+
+    num_seen_bins: int
+    num_seen_spend_bins: int
+    spend_of_a_query: float
+
+
+def begin(network: SequenceModel, queries: Queries, spend: SpendTargets, config: TrainConfig) -> Begun:
+    """Set the biases of both heads' outputs to what all queries show together."""
+    mean = mean_spend(spend, np.asarray(config.model.edges_days))
+    with torch.no_grad():
+        network.spend_rates.bias.copy_(torch.from_numpy(mean.log_rate))
+    return Begun(
+        num_seen_bins=start_at_life_table(network, queries, config),
+        num_seen_spend_bins=mean.num_seen,
+        spend_of_a_query=mean.of_a_query,
+    )
+
+
 def start_at_life_table(network: SequenceModel, queries: Queries, config: TrainConfig) -> int:
     """Set the output's bias to the log rates of all queries together; returns how many bins have outcomes enough."""
     edges = np.asarray(config.model.edges_days)
@@ -48,8 +78,8 @@ def start_at_life_table(network: SequenceModel, queries: Queries, config: TrainC
     return num_seen
 
 
-def extend_last_seen_bin(network: SequenceModel, num_seen: int) -> None:
+def extend_last_seen_bin(output: nn.Linear, num_seen: int) -> None:
     """Bins that the past could not show keep the daily rate of the last one that it did."""
     with torch.no_grad():
-        network.rates.weight[num_seen:] = network.rates.weight[num_seen - 1].clone()
-        network.rates.bias[num_seen:] = network.rates.bias[num_seen - 1].clone()
+        output.weight[num_seen:] = output.weight[num_seen - 1].clone()
+        output.bias[num_seen:] = output.bias[num_seen - 1].clone()

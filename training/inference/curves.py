@@ -1,4 +1,4 @@
-"""Survival curves of queries: states, situations and the head in one call, as validation, calibration and back-test ask."""
+"""Outlooks of queries: states, situations and the heads in one call, as validation, calibration and back-test ask."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.activity import DailyActivity
 from engine.partition import Partition
 from kernels import locate_instants
 from training.inference.fitted import FittedModel
-from training.inference.outlook import look_ahead_from_summary
+from training.inference.outlook import Outlook, look_ahead_from_summary
 from training.inference.states import encode_states
 from training.situation import summarise
 
@@ -23,10 +23,22 @@ def survival_curves(
     *,
     device: str = "cpu",
 ) -> NDArray[np.float64]:
-    """Calibrated P(no purchase in [instant, instant + edge)) of each query, from events strictly before its instant.
+    """The `survival` of `outlook_at`: float64[num_queries, num_bins]."""
+    return outlook_at(model, partition, activity, customer_index, as_of_us, device=device).survival
+
+
+def outlook_at(
+    model: FittedModel,
+    partition: Partition,
+    activity: DailyActivity,
+    customer_index: NDArray[np.int64],
+    as_of_us: NDArray[np.int64],
+    *,
+    device: str = "cpu",
+) -> Outlook:
+    """What is expected of each query's customer, from events strictly before its instant.
 
     customer_index, as_of_us : int64[num_queries]; each customer has an event before the instant
-    returns                  : float64[num_queries, num_bins], not increasing along the bins
 
     A query's row does not depend on what else is asked, up to the rounding of matrix products of other shapes (1e-6).
     """
@@ -34,4 +46,4 @@ def survival_curves(
     end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
     states = encode_states(model, partition, customer_index, begin, end, device=device)
     summary, last_event_us = summarise(partition, customer_index, as_of_us)
-    return look_ahead_from_summary(model, states, summary, last_event_us, as_of_us, activity, device=device).survival
+    return look_ahead_from_summary(model, states, summary, last_event_us, as_of_us, activity, device=device)

@@ -12,6 +12,7 @@ from training.calibration import Calibration
 from training.config import TrainConfig
 from training.model import SequenceModel
 from training.normaliser import Normaliser
+from training.spend import SpendScale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +24,7 @@ class FittedModel:
     token_normaliser: Normaliser
     situation_normaliser: Normaliser
     calibration: Calibration
+    spend_scale: SpendScale
     _elsewhere: dict[str, SequenceModel] = field(default_factory=dict, repr=False, compare=False)
 
     def network_on(self, device: str) -> SequenceModel:

@@ -15,6 +15,7 @@ from training.hazard import bin_hazards, bin_widths
 from training.inference.device import exact_products, in_halves, send
 from training.inference.fitted import FittedModel
 from training.situation import describe_instants
+from training.spend import bin_spend
 from training.threads import one_torch_thread, share_rows
 
 # Customers per forward pass: on the CPU the activations stay in a core's cache, a GPU wants many at a time.
@@ -27,9 +28,12 @@ class Outlook:
     """What is expected of each customer after an instant.
 
     survival : float64[n, num_bins], calibrated P(no purchase in [instant, instant + edge)), not increasing along the bins
+    spend    : float64[n, num_bins], expected spend in [instant, instant + edge), not decreasing along the bins; currency
+               units, or orders where the chain gave no amounts
     """
 
     survival: NDArray[np.float64]
+    spend: NDArray[np.float64]
 
 
 def look_ahead(
@@ -73,15 +77,19 @@ def _look_ahead(
     model: FittedModel, states: NDArray[np.float32], situation_of: Callable[[slice], NDArray[np.float32]], *, device: str
 ) -> Outlook:
     """The outlook; situation_of gives the raw situations of some rows."""
-    survival = np.empty((len(states), len(model.edges_days)))
+    survival, spend = np.empty((2, len(states), len(model.edges_days)))
     network = model.network_on(device)
     widths = torch.as_tensor(bin_widths(model.edges_days), dtype=torch.float32, device=device)
 
     def fill(rows: slice) -> None:
         with torch.inference_mode():  # a thread of its own does not inherit it
-            seen = send(model.situation_normaliser.apply(situation_of(rows)), device)
-            log_rate = network.log_rates(send(states[rows], device), seen)
+            situation = situation_of(rows)
+            log_usual = np.log(model.spend_scale.usual_order(situation)).astype(np.float32)
+            state, seen = send(states[rows], device), send(model.situation_normaliser.apply(situation), device)
+            log_rate = network.log_rates(state, seen)
             hazard = bin_hazards(log_rate, widths).double().cumsum(dim=1).cpu().numpy()
+            in_bin = bin_spend(network.log_spend_rates(state, seen), send(log_usual, device), widths)
+            spend[rows] = in_bin.double().cumsum(dim=1).cpu().numpy() * model.spend_scale.mean
         survival[rows] = model.calibration.apply_to_hazard(hazard)
 
     if device == "cpu":
@@ -91,4 +99,4 @@ def _look_ahead(
             for start in range(0, len(states), _BATCH_CUSTOMERS_ON_DEVICE):
                 stop = min(start + _BATCH_CUSTOMERS_ON_DEVICE, len(states))
                 in_halves(fill, slice(start, stop))
-    return Outlook(survival=survival)
+    return Outlook(survival=survival, spend=spend)

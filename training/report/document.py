@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.instants import format_instant
 from training.backtest.judging import MODEL, Judgement
+from training.backtest.value import ValueJudgement
 from training.backtest.windows import Backtest, Window
 from training.evaluation.confusion import GradeOutcome
 from training.evaluation.lead_time import LeadTime
@@ -28,6 +29,7 @@ def describe_backtest(result: Backtest) -> dict[str, Any]:
         "profit": asdict(result.config.profit),
         "data": asdict(result.data),
         "lead_time": _describe_walk(result),
+        "value": [_describe_value(judgement) for judgement in result.value],
         "windows": [
             _describe_window(result, window, judgement)
             for window, judgement in zip(result.windows, result.judgements, strict=True)
@@ -90,6 +92,17 @@ def _describe_segment(segment: Segment, reference: str | None) -> dict[str, Any]
 
 def _describe_grade(grade: GradeOutcome) -> dict[str, Any]:
     return {**asdict(grade), "precision": grade.precision, "recall": grade.recall}
+
+
+def _describe_value(judgement: ValueJudgement) -> dict[str, Any]:
+    return {
+        "as_of": [format_instant(instant) for instant in judgement.as_of_us],
+        "days": judgement.days,
+        "unit": judgement.unit,
+        "num_customers": judgement.num_customers,
+        "mean_spent": judgement.mean_spent,
+        "models": judgement.metrics,
+    }
 
 
 def _describe_walk(result: Backtest) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from training.report.lead_time import draw_lead_time, tabulate_lead_time
 from training.report.shell import figure, whole_page
 from training.report.style import label_of
 from training.report.tables import say, say_change, say_interval, say_share, tabulate_grades, tabulate_metrics, tabulate_segments
+from training.report.value import draw_value
 
 
 def draw_report(result: Backtest) -> str:
@@ -33,6 +34,7 @@ def draw_report(result: Backtest) -> str:
         _cards(window, judgement),
         _measured(result),
         *(_horizon(result, place) for place in range(len(result.pooled))),
+        draw_value(result.value) if result.value else "",
         _lead_time(result),
         "<footer>ebbtide. Intervals: 95 %, bootstrap of customers, "
         f"{result.config.num_resamples:,} resamples, paired between models.</footer>",

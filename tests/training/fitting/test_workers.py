@@ -60,8 +60,8 @@ def test_shares_are_of_the_same_batches_and_add_up_to_their_loss(past: Partition
         assert sorted(np.concatenate([one.rows for one in own])) == list(range(share.num_rows))
         assert all(one.num_rows == share.num_rows for one in own)
         with torch.inference_mode():
-            total = sum(float(one.batch.loss(network)) * one.weight for one in own)
-            assert total == pytest.approx(float(share.batch.loss(network)), rel=1e-5)
+            total = sum(float(one.batch.losses(network)[0]) * one.weight for one in own)
+            assert total == pytest.approx(float(share.batch.losses(network)[0]), rel=1e-5)
 
 
 def test_a_worker_without_a_piece_counts_for_nothing(past: Partition) -> None:

@@ -216,6 +216,8 @@ class CustomerScore(_message.Message):
     NUM_ORDERS_FIELD_NUMBER: _builtins.int
     STORE_ID_FIELD_NUMBER: _builtins.int
     EXPECTED_DAYS_TO_PURCHASE_FIELD_NUMBER: _builtins.int
+    EXPECTED_SPEND_90D_FIELD_NUMBER: _builtins.int
+    EXPECTED_SPEND_365D_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer."""
     churn_probability: _builtins.float
@@ -232,6 +234,12 @@ class CustomerScore(_message.Message):
     """Where the last purchase was made; empty where that is not known."""
     expected_days_to_purchase: _builtins.float
     """Expected days from as_of to the next purchase, counted up to the last day that the model looks ahead."""
+    expected_spend_90d: _builtins.float
+    """What the customer is expected to spend in the 90 days from as_of, in units of the currency of the orders; a number of
+    orders where the chain gave no amounts. Returns are not taken off.
+    """
+    expected_spend_365d: _builtins.float
+    """The same of 365 days. Days further ahead than the history could show go on at the rate of the last that it did."""
     @_builtins.property
     def last_purchase_time(self) -> _timestamp_pb2.Timestamp:
         """The last purchase before as_of."""
@@ -248,10 +256,12 @@ class CustomerScore(_message.Message):
         num_orders: _builtins.int = ...,
         store_id: _builtins.str = ...,
         expected_days_to_purchase: _builtins.float = ...,
+        expected_spend_90d: _builtins.float = ...,
+        expected_spend_365d: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_purchase_time", b"last_purchase_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["churn_probability", b"churn_probability", "customer_id", b"customer_id", "expected_days_to_purchase", b"expected_days_to_purchase", "grade", b"grade", "last_purchase_time", b"last_purchase_time", "num_orders", b"num_orders", "risk_score", b"risk_score", "store_id", b"store_id", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["churn_probability", b"churn_probability", "customer_id", b"customer_id", "expected_days_to_purchase", b"expected_days_to_purchase", "expected_spend_365d", b"expected_spend_365d", "expected_spend_90d", b"expected_spend_90d", "grade", b"grade", "last_purchase_time", b"last_purchase_time", "num_orders", b"num_orders", "risk_score", b"risk_score", "store_id", b"store_id", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -426,6 +436,8 @@ class ScoreColumns(_message.Message):
     GRADE_FIELD_NUMBER: _builtins.int
     TIER_FIELD_NUMBER: _builtins.int
     EXPECTED_DAYS_TO_PURCHASE_FIELD_NUMBER: _builtins.int
+    EXPECTED_SPEND_90D_FIELD_NUMBER: _builtins.int
+    EXPECTED_SPEND_365D_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customer_id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The customers."""
@@ -462,6 +474,14 @@ class ScoreColumns(_message.Message):
     def expected_days_to_purchase(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Expected days from as_of to the next purchase."""
 
+    @_builtins.property
+    def expected_spend_90d(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Expected spend in the 90 days from as_of."""
+
+    @_builtins.property
+    def expected_spend_365d(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Expected spend in the 365 days from as_of."""
+
     def __init__(
         self,
         *,
@@ -474,10 +494,12 @@ class ScoreColumns(_message.Message):
         grade: _abc.Iterable[Global___RiskGrade.ValueType] | None = ...,
         tier: _abc.Iterable[Global___RiskTier.ValueType] | None = ...,
         expected_days_to_purchase: _abc.Iterable[_builtins.float] | None = ...,
+        expected_spend_90d: _abc.Iterable[_builtins.float] | None = ...,
+        expected_spend_365d: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["churn_probability", b"churn_probability", "customer_id", b"customer_id", "expected_days_to_purchase", b"expected_days_to_purchase", "grade", b"grade", "last_purchase_us", b"last_purchase_us", "num_orders", b"num_orders", "risk_score", b"risk_score", "store_id", b"store_id", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["churn_probability", b"churn_probability", "customer_id", b"customer_id", "expected_days_to_purchase", b"expected_days_to_purchase", "expected_spend_365d", b"expected_spend_365d", "expected_spend_90d", b"expected_spend_90d", "grade", b"grade", "last_purchase_us", b"last_purchase_us", "num_orders", b"num_orders", "risk_score", b"risk_score", "store_id", b"store_id", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
