@@ -21,6 +21,12 @@ def hash_texts(texts: pa.StringArray) -> NDArray[np.uint64]:
     return hash_strings(data[offsets[0] : offsets[-1]], offsets - offsets[0])
 
 
+def hash_text(text: str) -> int:
+    """The same of one text, without an Arrow array around it."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    return int(hash_strings(data, np.array([0, len(data)], np.int64))[0])
+
+
 def hash_instants(timestamp_us: NDArray[np.int64]) -> NDArray[np.uint64]:
     """uint64[num_instants]: of the eight little-endian bytes, the key of an order that has no id of its own."""
     data = np.ascontiguousarray(timestamp_us, dtype="<i8").view(np.uint8)

@@ -15,12 +15,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from engine.errors import InvalidArgumentError
-from engine.storage import Place
+from engine.storage import Place, is_remote
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.service.current import CurrentSnapshot
 from serving.service.decoding import RefuseUndecodable
 from serving.service.known import KnownCustomers
+from serving.service.live.desk import LiveDesk
+from serving.service.live.source import LiveSource
 from serving.service.servicer import ScoringService
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
@@ -56,11 +58,25 @@ class ServerConfig:
     num_threads: int = 4
     """For batches, pages and look-ups in the history."""
 
+    num_live_threads: int = 2
+    """For live scores; a score is about half a millisecond of one of them."""
+
+    max_live_calls: int = 256
+    """Live scores that wait or are worked on; more are refused with RESOURCE_EXHAUSTED at once."""
+
     def __post_init__(self) -> None:
         host, separator, port = self.listen.rpartition(":")
         if not (separator and host and port.isdecimal() and int(port) <= 65_535):
             raise InvalidArgumentError("listen", f"found {self.listen!r}, expected HOST:PORT such as 127.0.0.1:50051")
-        for name in ("poll_interval_s", "max_receive_bytes", "max_connection_age_s", "max_concurrent_calls", "num_threads"):
+        for name in (
+            "poll_interval_s",
+            "max_receive_bytes",
+            "max_connection_age_s",
+            "max_concurrent_calls",
+            "num_threads",
+            "num_live_threads",
+            "max_live_calls",
+        ):
             if getattr(self, name) <= 0:
                 raise InvalidArgumentError(name, f"found {getattr(self, name)}, expected more than 0")
         if self.stop_grace_s < 0:
@@ -88,7 +104,9 @@ class Server:
         self._threads = ThreadPoolExecutor(config.num_threads, thread_name_prefix="ebbtide")
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
-        self._watch: asyncio.Task[None] | None = None
+        self._source = LiveSource(config.store, self._current.get)
+        self._live = LiveDesk(self._source, num_threads=config.num_live_threads, max_calls=config.max_live_calls)
+        self._watches: list[asyncio.Task[None]] = []
         self.port = 0
 
     @property
@@ -105,25 +123,29 @@ class Server:
             server = self._bind()
         except BaseException:
             self._threads.shutdown()
+            self._live.close()
             raise
         _warn_if_open(self._config.host)
         await self._refresh()
         await self._announce()
+        if not is_remote(self._config.store):  # there the whole history has to come first, to count the chain's orders
+            await self._live.refresh()
         await server.start()
         self._server = server
-        self._watch = asyncio.create_task(self._watch_for_snapshots())
+        self._watches = [asyncio.create_task(watch()) for watch in (self._watch_for_snapshots, self._watch_for_live_scores)]
         _logger.info("listening on %s over %s", self.target, self._config.store)
 
     async def stop(self) -> None:
         """Refuse new calls, let running ones end within the grace, then close."""
-        if self._watch is not None:
-            self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
             with suppress(asyncio.CancelledError):
-                await self._watch
+                await watch
         await self._health.enter_graceful_shutdown()
         if self._server is not None:
             await self._server.stop(self._config.stop_grace_s)
         self._threads.shutdown()
+        self._live.close()
         _logger.info("stopped")
 
     def _bind(self) -> grpc.aio.Server:
@@ -138,7 +160,7 @@ class Server:
             maximum_concurrent_rpcs=config.max_concurrent_calls,
             interceptors=[RefuseUndecodable()],
         )
-        service = ScoringService(self._current, KnownCustomers(config.store), self._threads)
+        service = ScoringService(self._current, KnownCustomers(config.store), self._threads, self._live)
         pb_grpc.add_ScoringServiceServicer_to_server(service, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
@@ -158,6 +180,15 @@ class Server:
                     await self._announce()
             except Exception:  # the watch has to outlive whatever the disk does
                 _logger.exception("looking for a newer snapshot failed; the next look is in %g s", self._config.poll_interval_s)
+
+    async def _watch_for_live_scores(self) -> None:
+        """Apart from the other watch, which is not to wait while the orders of a new history are counted."""
+        while True:
+            try:
+                await self._live.refresh()
+            except Exception:  # as above
+                _logger.exception("taking up live scores failed; the next look is in %g s", self._config.poll_interval_s)
+            await asyncio.sleep(self._config.poll_interval_s)
 
     async def _refresh(self) -> bool:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._current.refresh)

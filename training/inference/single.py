@@ -1,0 +1,87 @@
+"""The forward path for one customer at a time: the same numbers as `encode_states` and `look_ahead`, without a tensor.
+
+A pass of torch over a few events and one query is nearly all calls: 1 ms, of which the arithmetic takes 20 us. NumPy's calls
+cost a tenth, and a live score has a millisecond in all.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engine.partition import Partition
+from training.hazard import HIGHEST_LOG_RATE, LOWEST_LOG_RATE, bin_widths
+from training.inference.fitted import FittedModel
+from training.inference.states import encode_states
+from training.tokens import event_tokens
+
+# Beyond it a pass of torch is no slower, and it leaves the interpreter to other threads meanwhile.
+_MOST_STEPS = 64
+
+Floats = NDArray[np.float32]
+
+
+class SingleForward:
+    """Weights of a model laid out for one customer; safe to use from several threads."""
+
+    def __init__(self, model: FittedModel) -> None:
+        self._model = model
+        gru, body = model.network.gru, model.network.body
+        self._input, self._input_bias = _transposed(gru.weight_ih_l0), _array(gru.bias_ih_l0)  # (F, 3 D), (3 D,)
+        self._recurrent, self._recurrent_bias = _transposed(gru.weight_hh_l0), _array(gru.bias_hh_l0)  # (D, 3 D), (3 D,)
+        layers = [layer for layer in body if isinstance(layer, nn.Linear)]
+        self._hidden = [(_transposed(layer.weight), _array(layer.bias)) for layer in layers]
+        self._rates, self._rates_bias = _transposed(model.network.rates.weight), _array(model.network.rates.bias)
+        self._widths = bin_widths(model.edges_days).astype(np.float32)
+
+    def roll(self, state: Floats, partition: Partition, begin: int, end: int) -> Floats:
+        """The state after the events [begin, end) of a partition of one customer.
+
+        state   : float32[state_size], after the events before begin; zeros where there are none
+        returns : float32[state_size]
+        """
+        if begin == end:
+            return state
+        if end - begin > _MOST_STEPS:
+            rows = np.array([[0], [begin], [end]], np.int64)
+            return encode_states(self._model, partition, *rows, initial=state[None])[0]
+        raw = event_tokens(partition, np.arange(begin, end), np.zeros(end - begin, np.int64))
+        inputs = self._model.token_normaliser.apply(raw) @ self._input + self._input_bias  # (T, 3 D)
+        size = len(state)
+        for row in inputs:
+            seen = state @ self._recurrent + self._recurrent_bias
+            gates = _sigmoid(row[: 2 * size] + seen[: 2 * size])  # reset, update
+            candidate = np.tanh(row[2 * size :] + gates[:size] * seen[2 * size :])
+            state = candidate + gates[size:] * (state - candidate)
+        return state
+
+    def survival(self, state: Floats, situation: Floats) -> NDArray[np.float64]:
+        """Calibrated P(no purchase in [instant, instant + edge)), as `look_ahead` gives it.
+
+        state     : float32[state_size]               after the last event before the instant
+        situation : float32[NUM_SITUATION_FEATURES]   raw, at the instant
+        returns   : float64[num_bins], not increasing
+        """
+        hidden = np.concatenate((state, self._model.situation_normaliser.apply(situation)))
+        for weight, bias in self._hidden:
+            before = hidden @ weight + bias
+            hidden = before * _sigmoid(before)
+        log_rate = np.clip(hidden @ self._rates + self._rates_bias, LOWEST_LOG_RATE, HIGHEST_LOG_RATE)
+        mass = (np.exp(log_rate) * self._widths).astype(np.float64)
+        return self._model.calibration.apply(np.exp(-np.cumsum(mass)))
+
+
+def _sigmoid(values: Floats) -> Floats:
+    # By the tangent, which does not overflow.
+    half: Floats = np.float32(0.5) * np.tanh(np.float32(0.5) * values) + np.float32(0.5)
+    return half
+
+
+def _array(tensor: Tensor) -> Floats:
+    values: Floats = tensor.detach().cpu().numpy().astype(np.float32)
+    return values
+
+
+def _transposed(tensor: Tensor) -> Floats:
+    return np.ascontiguousarray(_array(tensor).T)
