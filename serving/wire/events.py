@@ -80,12 +80,7 @@ def read_events(messages: Sequence[pb.Event], field: str, *, has_amounts: bool, 
     place_of: dict[tuple[bytes, int, int], int] = {}
     for place, message in enumerate(messages):
         try:
-            row = _read_event(message, stores, channels, has_amounts=has_amounts)
-            if row[0] >= before_us:
-                when, limit = format_instant(row[0]), format_instant(before_us)
-                raise InvalidArgumentError(
-                    "time", f"found {when}, expected a time before {limit}, which the score is to speak about"
-                )
+            row = _read_event(message, stores, channels, has_amounts=has_amounts, before_us=before_us)
             key = _read_key(message, row[0])
         except InvalidArgumentError as error:
             raise InvalidArgumentError(f"{field}[{place}].{error.field}", error.args[1]) from None
@@ -155,12 +150,17 @@ _ROW = (
 )
 
 
-def _read_event(message: pb.Event, stores: NameBook, channels: NameBook, *, has_amounts: bool) -> tuple[int, ...]:
+def _read_event(message: pb.Event, stores: NameBook, channels: NameBook, *, has_amounts: bool, before_us: int) -> tuple[int, ...]:
     """Values of `_ROW`; errors name the field within the event."""
     if not message.HasField("time"):
         raise InvalidArgumentError("time", "found none, expected when it happened")
     time_us = read_instant(message.time, "time")
-    kind = message.kind
+    if time_us >= before_us:
+        when, limit = format_instant(time_us), format_instant(before_us)
+        raise InvalidArgumentError(
+            "time", f"found {when}, expected a time before {limit}, the instant to speak about or the latest one"
+        )
+    kind = int(message.kind)
     if kind not in _KINDS:
         raise InvalidArgumentError("kind", f"found {kind}, expected one of {_KIND_NAMES}")
     is_order = kind in _ORDERS
@@ -189,7 +189,7 @@ def _read_event(message: pb.Event, stores: NameBook, channels: NameBook, *, has_
 
 def _read_amount(message: pb.Event, is_order: bool, num_lines: int, *, has_amounts: bool) -> int:
     if message.HasField("amount_minor"):
-        if message.kind == EventKind.PURCHASE and message.amount_minor < 0:
+        if int(message.kind) == EventKind.PURCHASE and message.amount_minor < 0:
             raise InvalidArgumentError(
                 "amount_minor",
                 f"found {message.amount_minor} for a purchase, expected 0 or more; goods that come back are a RETURN",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from engine.partition import Partition
 from training.hazard import HIGHEST_LOG_RATE, LOWEST_LOG_RATE, bin_widths
@@ -28,11 +28,12 @@ class SingleForward:
     def __init__(self, model: FittedModel) -> None:
         self._model = model
         gru, body = model.network.gru, model.network.body
-        self._input, self._input_bias = _transposed(gru.weight_ih_l0), _array(gru.bias_ih_l0)  # (F, 3 D), (3 D,)
-        self._recurrent, self._recurrent_bias = _transposed(gru.weight_hh_l0), _array(gru.bias_hh_l0)  # (D, 3 D), (3 D,)
+        weights = {name: values.detach().cpu().numpy() for name, values in gru.named_parameters()}
+        self._input, self._input_bias = _transposed(weights["weight_ih_l0"]), weights["bias_ih_l0"]  # (F, 3 D), (3 D,)
+        self._recurrent, self._recurrent_bias = _transposed(weights["weight_hh_l0"]), weights["bias_hh_l0"]  # (D, 3 D), (3 D,)
         layers = [layer for layer in body if isinstance(layer, nn.Linear)]
-        self._hidden = [(_transposed(layer.weight), _array(layer.bias)) for layer in layers]
-        self._rates, self._rates_bias = _transposed(model.network.rates.weight), _array(model.network.rates.bias)
+        self._hidden = [_weights_of(layer) for layer in layers]
+        self._rates = _weights_of(model.network.rates)
         self._widths = bin_widths(model.edges_days).astype(np.float32)
 
     def roll(self, state: Floats, partition: Partition, begin: int, end: int) -> Floats:
@@ -45,7 +46,8 @@ class SingleForward:
             return state
         if end - begin > _MOST_STEPS:
             rows = np.array([[0], [begin], [end]], np.int64)
-            return encode_states(self._model, partition, *rows, initial=state[None])[0]
+            rolled: Floats = encode_states(self._model, partition, *rows, initial=state[None])[0]
+            return rolled
         raw = event_tokens(partition, np.arange(begin, end), np.zeros(end - begin, np.int64))
         inputs = self._model.token_normaliser.apply(raw) @ self._input + self._input_bias  # (T, 3 D)
         size = len(state)
@@ -67,7 +69,8 @@ class SingleForward:
         for weight, bias in self._hidden:
             before = hidden @ weight + bias
             hidden = before * _sigmoid(before)
-        log_rate = np.clip(hidden @ self._rates + self._rates_bias, LOWEST_LOG_RATE, HIGHEST_LOG_RATE)
+        weight, bias = self._rates
+        log_rate = np.clip(hidden @ weight + bias, LOWEST_LOG_RATE, HIGHEST_LOG_RATE)
         mass = (np.exp(log_rate) * self._widths).astype(np.float64)
         return self._model.calibration.apply(np.exp(-np.cumsum(mass)))
 
@@ -78,10 +81,9 @@ def _sigmoid(values: Floats) -> Floats:
     return half
 
 
-def _array(tensor: Tensor) -> Floats:
-    values: Floats = tensor.detach().cpu().numpy().astype(np.float32)
-    return values
+def _weights_of(layer: nn.Linear) -> tuple[Floats, Floats]:
+    return _transposed(layer.weight.detach().cpu().numpy()), layer.bias.detach().cpu().numpy()
 
 
-def _transposed(tensor: Tensor) -> Floats:
-    return np.ascontiguousarray(_array(tensor).T)
+def _transposed(values: Floats) -> Floats:
+    return np.ascontiguousarray(values.T)

@@ -1,4 +1,4 @@
-"""Where live calls wait their turn: a few threads of their own, a bound on how many may wait, one look again where a file is gone."""
+"""Where live calls wait their turn: threads of their own, a bound on the calls, and a second look where a file is gone."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from engine.indicators import compute_summary
 from engine.instants import DAY_US
 from engine.schema import EventKind
 from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason, ScoreContext
-from serving.service.live.state import LiveState, Memory
 from serving.risk import DEFAULT_THRESHOLDS, Grade, risk_scores
+from serving.service.live.state import LiveState, Memory
 from serving.wire.events import BroughtEvents
 from training.predict import churn_probability, clip_survival, expected_days_to_purchase
 from training.situation import situation_of
@@ -81,7 +81,7 @@ def score_stranger(
 def _widen(coverage: Coverage, brought: BroughtEvents) -> Coverage:
     """What the chain's log covers with the events in it."""
     columns = brought.events.columns
-    since_us = {}
+    since_us: dict[EventKind, int] = {}
     for code, time_us in zip(columns["kind"].tolist(), columns["timestamp_us"].tolist(), strict=True):
         kind = EventKind(code)
         if time_us < min(coverage.start_us(kind), since_us.get(kind, time_us + 1)):
@@ -135,7 +135,7 @@ def _score(
         is_live=True,
         num_events_added=num_added,
     )
-    timestamp_us = events.columns["timestamp_us"]
+    timestamp_us = events.columns["timestamp_us"].astype(np.int64, copy=False)
     end = int(np.searchsorted(timestamp_us, as_of_us))
     purchases = np.flatnonzero(events.columns["kind"][:end] == EventKind.PURCHASE)
     if len(purchases) == 0:

@@ -1,4 +1,4 @@
-"""What live scores are computed from: one snapshot, its bundle and one state of the history, laid out for one customer at a time."""
+"""What live scores are computed from: a snapshot, its bundle and a state of the history, laid out for one customer."""
 
 from __future__ import annotations
 
