@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kernels import hash_strings
+from kernels.registry import resolve
 
 _INSTANT_BYTES = 8
 
@@ -24,7 +25,7 @@ def hash_texts(texts: pa.StringArray) -> NDArray[np.uint64]:
 def hash_text(text: str) -> int:
     """The same of one text, without an Arrow array around it."""
     data = np.frombuffer(text.encode(), np.uint8)
-    return int(hash_strings(data, np.array([0, len(data)], np.int64))[0])
+    return int(resolve("cpu").hash_strings(data, np.array([0, len(data)], np.int64))[0])
 
 
 def hash_instants(timestamp_us: NDArray[np.int64]) -> NDArray[np.uint64]:

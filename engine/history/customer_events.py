@@ -20,6 +20,7 @@ from engine.schema import EVENT_SCHEMA
 Columns = Mapping[str, NDArray[np.generic]]
 
 _ORDER_AT_REST = ("timestamp_us", "order_key", "kind")  # within a customer; the first counts first
+_FEW = 16
 _NOBODY = pa.array([""], pa.string())
 
 
@@ -143,7 +144,7 @@ def sort_events(columns: Columns) -> Columns:
 def _meet(older: Columns, newer: Columns) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Rows of the older events that a newer one replaces, and bool[num_newer]: which newer ones an older one equals."""
     is_same = np.zeros(len(newer["kind"]), bool)
-    suspects = np.flatnonzero(np.isin(older["order_key"], newer["order_key"]))
+    suspects = _rows_with(older["order_key"], newer["order_key"])
     if len(suspects) == 0:
         return suspects, is_same
     row_of = {key: row for row, key in enumerate(zip(*(values.tolist() for values in identity(newer)), strict=True))}
@@ -157,6 +158,13 @@ def _meet(older: Columns, newer: Columns) -> tuple[NDArray[np.int64], NDArray[np
         else:
             replaced.append(row)
     return np.array(replaced, np.int64), is_same
+
+
+def _rows_with(keys: NDArray[np.generic], wanted: NDArray[np.generic]) -> NDArray[np.int64]:
+    """The rows whose key is among the wanted; comparing each with each is quicker than sorting while they are few."""
+    if len(wanted) <= _FEW:
+        return np.flatnonzero((keys == wanted[:, None]).any(axis=0))
+    return np.flatnonzero(np.isin(keys, wanted))
 
 
 def _recode(newer: CustomerEvents, name: str, book: NameBook) -> NDArray[np.int32]:

@@ -11,7 +11,7 @@ from engine.coverage import Coverage
 from engine.errors import UnknownCustomerError
 from engine.hashing import hash_text
 from engine.history.customer_events import Columns, CustomerEvents, merge
-from engine.indicators import compute_summary
+from engine.indicators import summarise_customer
 from engine.instants import DAY_US
 from engine.schema import EventKind
 from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason, ScoreContext
@@ -20,8 +20,6 @@ from serving.service.live.state import LiveState, Memory
 from serving.wire.events import BroughtEvents
 from training.predict import churn_probability, clip_survival, expected_days_to_purchase
 from training.situation import situation_of
-
-_ONE = np.zeros(1, np.int64)
 
 
 def score_known(
@@ -149,7 +147,7 @@ def _score(
         memory = Memory(num_events=0, state=np.zeros(state.state_size, np.float32))
     rolled = state.forward.roll(memory.state, partition, memory.num_events, end)
     instant_us = np.array([as_of_us], np.int64)
-    summary = compute_summary(partition, _ONE, instant_us)
+    summary = summarise_customer(partition, end, as_of_us)
     situation = situation_of(summary, timestamp_us[end - 1 : end], instant_us, activity)
     survival = clip_survival(state.forward.survival(rolled, situation[0])[None])
     edges_days = state.snapshot.edges_days
