@@ -18,7 +18,6 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks.conftest import Report
 from benchmarks.echo_server import METHOD
 from benchmarks.server_process import process, serving_process
-from benchmarks.server_process import process
 from engine.hashing import bucket_of
 from engine.instants import DAY_US, parse_instant
 from serving.client import EbbtideClient
