@@ -6,6 +6,7 @@ layers: nothing cached, and nothing but the arithmetic of the model (no message,
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -87,6 +88,7 @@ def rows(report: Report) -> Iterator[list[dict[str, Any]]]:
 
 def test_compute_part(state: LiveState, requests: list[pb.ScoreCustomerRequest], rows: list[dict[str, Any]]) -> None:
     """From the request's message to the response's, as one of the server's threads does it."""
+    gc.freeze()  # as the server does
     with one_torch_thread():
         rows.append(_measure("compute part", requests, lambda request: customer_response(answer_customer(state, request))))
 

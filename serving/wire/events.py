@@ -15,7 +15,7 @@ from engine.history.customer_events import CustomerEvents, NameBook, sort_events
 from engine.history.events import CODE_COLUMNS
 from engine.instants import format_instant
 from engine.schema import EVENT_SCHEMA, NO_RATING, ORDER_KINDS, EventKind
-from kernels import hash_strings
+from kernels.registry import resolve
 from serving.answers import CustomerEvent
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.wire.messages import timestamp
@@ -97,7 +97,7 @@ def read_events(messages: Sequence[pb.Event], field: str, *, has_amounts: bool, 
     table = np.array(rows, np.int64).reshape(len(rows), len(_ROW))
     columns: dict[str, Any] = {name: table[:, index].astype(_TYPES[name]) for index, name in enumerate(_ROW)}
     data = np.frombuffer(b"".join(keys), np.uint8)
-    columns["order_key"] = hash_strings(data, np.cumsum([0, *map(len, keys)], dtype=np.int64))
+    columns["order_key"] = resolve("cpu").hash_strings(data, np.cumsum([0, *map(len, keys)], dtype=np.int64))
     return BroughtEvents(
         events=CustomerEvents(columns=sort_events(columns), books=dict(zip(CODE_COLUMNS, (stores, channels), strict=True))),
         has_amounts=any(message.HasField("amount_minor") for message in messages),

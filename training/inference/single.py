@@ -65,7 +65,7 @@ class SingleForward:
         situation : float32[NUM_SITUATION_FEATURES]   raw, at the instant
         returns   : float64[num_bins], not increasing
         """
-        hidden = np.concatenate((state, self._model.situation_normaliser.apply(situation)))
+        hidden = np.concatenate((state, self._model.situation_normaliser.apply(situation[None])[0]))
         for weight, bias in self._hidden:
             before = hidden @ weight + bias
             hidden = before * _sigmoid(before)
