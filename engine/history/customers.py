@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import resource
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,9 @@ from engine.history.manifest import PartRecord
 from engine.history.parts import first_events, map_part, names_of
 from engine.schema import EVENT_SCHEMA
 
-_NUM_KEPT_OPEN = 192  # parts; each holds two file descriptors of the usual 1,024, and a snapshot one for each bucket
+# Of the file descriptors that a process may have: a part holds two, and a snapshot one for each bucket.
+_SHARE_KEPT_OPEN = 1 / 3
+_MOST_KEPT_OPEN = 8192
 
 PartsByBucket = Mapping[int, Sequence[PartRecord]]
 
@@ -45,6 +48,9 @@ class CustomerLookup:
         self._parts: PartsByBucket = history.manifest.parts_by_bucket()
         self._open: OrderedDict[str, _OpenPart] = OrderedDict()
         self._lock = threading.Lock()
+        most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        can_keep = _MOST_KEPT_OPEN if most_files == resource.RLIM_INFINITY else int(most_files * _SHARE_KEPT_OPEN / 2)
+        self._num_kept_open = min(can_keep, _MOST_KEPT_OPEN)
 
     def find(self, customer_id: str, bucket: int, *, settled: PartsByBucket) -> FoundCustomer | None:
         """The events of a customer; None where the history has none.
@@ -88,7 +94,7 @@ class CustomerLookup:
         )
         with self._lock:
             part = self._open.setdefault(record.path, part)
-            while len(self._open) > _NUM_KEPT_OPEN:
+            while len(self._open) > self._num_kept_open:
                 self._open.popitem(last=False)
         return part
 

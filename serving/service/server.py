@@ -6,6 +6,7 @@ import asyncio
 import gc
 import ipaddress
 import logging
+import resource
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -16,19 +17,31 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from engine.errors import InvalidArgumentError
-from engine.storage import Place, is_remote
+from engine.storage import Place
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.service.current import CurrentSnapshot
 from serving.service.decoding import RefuseUndecodable
 from serving.service.known import KnownCustomers
 from serving.service.live.desk import LiveDesk
+from serving.service.live.requests import MAX_HISTORY_EVENTS, MAX_RECENT_EVENTS
 from serving.service.live.source import LiveSource
 from serving.service.servicer import ScoringService
+from serving.wire.events import MAX_EVENT_BYTES
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
+# What the longest events and ids of a call come to; the others have the limit of all.
+MAX_REQUEST_BYTES = {
+    f"/{SERVICE_NAME}/ScoreCustomer": MAX_RECENT_EVENTS * MAX_EVENT_BYTES + 1024,
+    f"/{SERVICE_NAME}/ScoreHistory": MAX_HISTORY_EVENTS * MAX_EVENT_BYTES + 1024,
+}
 
 _logger = logging.getLogger(__name__)
+
+# Live scores need the orders of the whole history counted; the snapshot is not made to wait for a large one.
+_LIVE_WAIT_S = 5.0
+# A snapshot and a history are a file for each bucket and part, all of them mapped.
+_NUM_OPEN_FILES = 65_536
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,11 +142,11 @@ class Server:
         _warn_if_open(self._config.host)
         await self._refresh()
         await self._announce()
-        if not is_remote(self._config.store):  # there the whole history has to come first, to count the chain's orders
-            await self._live.refresh()
+        self._watches = [asyncio.create_task(watch()) for watch in (self._watch_for_snapshots, self._watch_for_live_scores)]
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._live.is_ready.wait(), _LIVE_WAIT_S)
         await server.start()
         self._server = server
-        self._watches = [asyncio.create_task(watch()) for watch in (self._watch_for_snapshots, self._watch_for_live_scores)]
         _logger.info("listening on %s over %s", self.target, self._config.store)
 
     async def stop(self) -> None:
@@ -159,7 +172,7 @@ class Server:
                 ("grpc.max_connection_age_grace_ms", int(config.stop_grace_s * 1000)),
             ],
             maximum_concurrent_rpcs=config.max_concurrent_calls,
-            interceptors=[RefuseUndecodable()],
+            interceptors=[RefuseUndecodable(MAX_REQUEST_BYTES)],
         )
         service = ScoringService(self._current, KnownCustomers(config.store), self._threads, self._live)
         pb_grpc.add_ScoringServiceServicer_to_server(service, server)
@@ -206,6 +219,7 @@ async def serve(config: ServerConfig) -> None:
 
     raises : InvalidArgumentError, if the address cannot be listened on
     """
+    _raise_file_limit()
     stop_asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -216,6 +230,14 @@ async def serve(config: ServerConfig) -> None:
     gc.freeze()
     await stop_asked.wait()
     await server.stop()
+
+
+def _raise_file_limit() -> None:
+    """To what this process may have: the usual 1,024 of a shell are for shells."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _NUM_OPEN_FILES if hard == resource.RLIM_INFINITY else min(_NUM_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _warn_if_open(host: str) -> None:

@@ -25,6 +25,7 @@ LARGEST_QUANTITY = 1e9
 LARGEST_COUNT = 1_000_000
 LARGEST_RATING = 1_000_000
 MAX_TEXT_BYTES = 256
+MAX_EVENT_BYTES = 1024  # three such texts and nine numbers, as messages have them
 
 _KINDS = frozenset(int(kind) for kind in EventKind)
 _ORDERS = frozenset(int(kind) for kind in ORDER_KINDS)

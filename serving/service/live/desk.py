@@ -30,6 +30,7 @@ class LiveDesk:
         self._threads = ThreadPoolExecutor(
             num_threads, thread_name_prefix="ebbtide-live", initializer=torch.set_num_threads, initargs=(1,)
         )
+        self.is_ready = asyncio.Event()  # once it is known whether there are live scores, and why not
         self._refreshing = ThreadPoolExecutor(1, thread_name_prefix="ebbtide-live-source")
 
     async def run(self, answer: Callable[[LiveState, Any], CustomerAnswer], request: Any) -> CustomerAnswer:
@@ -60,7 +61,10 @@ class LiveDesk:
 
     async def refresh(self) -> None:
         """Take up the newest snapshot and history."""
-        await asyncio.get_running_loop().run_in_executor(self._refreshing, self._source.refresh)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._refreshing, self._source.refresh)
+        finally:
+            self.is_ready.set()
 
     def close(self) -> None:
         self._threads.shutdown()

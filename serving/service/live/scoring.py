@@ -31,7 +31,7 @@ def score_known(
     raises  : UnknownCustomerError; IntegrityError where a part of the history is gone
     """
     hashed = hash_text(customer_id)
-    found = state.lookup.find(customer_id, hashed % state.history.num_buckets, settled=state.settled)
+    found = state.lookup.find(customer_id, hashed % state.num_buckets, settled=state.settled)
     if found is None and brought.num_events == 0:
         raise UnknownCustomerError(customer_id)
     if found is None:

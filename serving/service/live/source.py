@@ -15,7 +15,6 @@ from engine.errors import (
     IntegrityError,
     NoBundleError,
     NoHistoryError,
-    NoSnapshotError,
     PrerequisiteError,
     RemoteError,
 )
@@ -47,7 +46,9 @@ class LiveSource:
         self._snapshot = snapshot
         self._lock = threading.Lock()  # one refresh at a time
         self._state: LiveState | None = None
-        self._problem: EbbtideError = NoSnapshotError("live scores are not ready yet; try again in a moment")
+        self._problem: EbbtideError = RemoteError(
+            "the orders of the history are still being counted for live scores; try again in a moment"
+        )
         self._taken: tuple[str, tuple[Any, ...] | None] | None = None
         self._retry_at_s = 0.0  # monotonic clock
         self._bundle: Bundle | None = None

@@ -39,7 +39,7 @@ class LiveState:
         self, *, snapshot: Snapshot, bundle: Bundle, history: History, activity: DailyActivity, settled: PartsByBucket
     ) -> None:
         self.snapshot = snapshot
-        self.history = history
+        self.num_buckets = history.num_buckets
         self.lookup = CustomerLookup(history)
         self.coverage = history.manifest.coverage
         self.first_order_us = history.manifest.first_order_us or 0  # there is one: without orders nothing is taken up
