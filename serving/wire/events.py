@@ -159,7 +159,7 @@ def _read_event(message: pb.Event, stores: NameBook, channels: NameBook, *, has_
     if time_us >= before_us:
         when, limit = format_instant(time_us), format_instant(before_us)
         raise InvalidArgumentError(
-            "time", f"found {when}, expected a time before {limit}, the instant to speak about or the latest one"
+            "time", f"found {when}, expected a time before {limit}, which is the as_of, or without one the latest that can be"
         )
     kind = int(message.kind)
     if kind not in _KINDS:
