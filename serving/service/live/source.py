@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from engine.errors import (
     IntegrityError,
     NoBundleError,
     NoHistoryError,
+    NoSnapshotError,
     PrerequisiteError,
     RemoteError,
 )
@@ -31,6 +33,10 @@ _logger = logging.getLogger(__name__)
 
 # What failed is tried again this often: a model may be copied beside the snapshot, a damaged file restored.
 _RETRY_S = 5.0
+_NUM_HISTORIES_SEEN = 8
+
+# The snapshot, and the signature of the history's manifest.
+_Seen = tuple[str, tuple[Any, ...] | None]
 
 
 class LiveSource:
@@ -49,10 +55,13 @@ class LiveSource:
         self._problem: EbbtideError = RemoteError(
             "the orders of the history are still being counted for live scores; try again in a moment"
         )
-        self._taken: tuple[str, tuple[Any, ...] | None] | None = None
+        self._taken: _Seen | None = None
+        self._failed: _Seen | None = None
         self._retry_at_s = 0.0  # monotonic clock
+        self._told = ""
         self._bundle: Bundle | None = None
-        self._settled: tuple[str, PartsByBucket] = ("", {})
+        # By hash of the manifest: a snapshot may come out when the history that it was made from is not the newest any more.
+        self._parts_seen: OrderedDict[str, PartsByBucket] = OrderedDict()
 
     def get(self) -> LiveState:
         """raises : what stands in the way: NoSnapshotError, NoHistoryError, NoBundleError, IntegrityError, RemoteError"""
@@ -70,15 +79,18 @@ class LiveSource:
             except EbbtideError as error:
                 self._refuse(error)
                 return False
-            is_failing = self._state is None
-            if seen == self._taken and not (is_failing and time.monotonic() >= self._retry_at_s):
+            if seen == self._taken:
+                self._told = ""
                 return False
-            self._taken = seen
+            if seen == self._failed and time.monotonic() < self._retry_at_s:
+                return False
             try:
                 self._state = self._take_up(snapshot)
             except (EbbtideError, OSError, pa.ArrowException) as error:
+                self._taken, self._failed, self._retry_at_s = None, seen, time.monotonic() + _RETRY_S
                 self._refuse(error)
                 return False
+            self._taken, self._failed, self._told = seen, None, ""
             _logger.info("live scores from snapshot %s and the history as it is now", snapshot.snapshot_id)
             return True
 
@@ -89,23 +101,25 @@ class LiveSource:
         history = History.open(self._store)
         if history.manifest.first_order_us is None:
             raise NoHistoryError(f"the history of {self._store} holds no orders; ingest purchases first")
-        history_hash = snapshot.inputs.history_hash
-        if history.manifest_hash == history_hash:
-            self._settled = (history_hash, history.manifest.parts_by_bucket())
-        settled = self._settled[1] if self._settled[0] == history_hash else {}
+        self._parts_seen[history.manifest_hash] = history.manifest.parts_by_bucket()
+        while len(self._parts_seen) > _NUM_HISTORIES_SEEN:
+            self._parts_seen.popitem(last=False)
+        settled = self._parts_seen.get(snapshot.inputs.history_hash, {})
         self._bundle = bundle
         return LiveState(snapshot=snapshot, bundle=bundle, history=history, activity=history.activity(), settled=settled)
 
     def _refuse(self, error: Exception) -> None:
-        self._retry_at_s = time.monotonic() + _RETRY_S
+        """Told once, and not at every look."""
+        is_news, self._told = str(error) != self._told, str(error)
         if isinstance(error, RemoteError) and self._state is not None:
-            _logger.error("looking for a newer history failed, and is tried again: %s", error)
+            if is_news:
+                _logger.error("looking for a newer history failed, and is tried again: %s", error)
             return
-        is_news = self._state is not None or str(error) != str(self._problem)
         self._state = None
-        is_told = isinstance(error, PrerequisiteError | IntegrityError | RemoteError)
-        self._problem = error if is_told and isinstance(error, EbbtideError) else IntegrityError(str(error))
-        if is_news:
+        self._problem = (
+            error if isinstance(error, PrerequisiteError | IntegrityError | RemoteError) else IntegrityError(str(error))
+        )
+        if is_news and not isinstance(error, NoSnapshotError):  # without a snapshot there are no scores at all, which others tell
             _logger.warning("no live scores, only those of the snapshot: %s", error)
 
 

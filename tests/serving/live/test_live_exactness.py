@@ -6,6 +6,7 @@ import csv
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from engine.history import History
 from engine.ingest import ingest
 from engine.instants import DAY_US, format_instant
 from engine.labels import eligible
+from engine.partition import Partition
 from engine.schema import EventKind
 from engine.upkeep import compact
 from serving.answers import CustomerAnswer, CustomerEvent
@@ -27,6 +29,7 @@ from serving.snapshots import open_current
 from serving.wire.events import event_messages
 from serving.wire.messages import timestamp
 from tests.serving.conftest import TRAINED_AS_OF_US
+from training.inference import SingleForward
 from training.registry import champion
 
 CUSTOMER = "customer 17"
@@ -151,6 +154,39 @@ def test_events_that_are_brought_count_as_if_they_had_been_ingested(store: Path,
         again = ask(asked, as_of_us, events, who)
         assert again.context.num_events_added == 0
         assert_is_what_scoring_anew_says(again, store, as_of_us, who)
+
+
+def test_the_state_is_rolled_on_where_what_it_has_seen_still_stands(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rolled: list[tuple[int, int]] = []
+    roll = SingleForward.roll
+
+    def spy(self: SingleForward, state: Any, partition: Partition, begin: int, end: int) -> Any:
+        rolled.append((begin, end))
+        return roll(self, state, partition, begin, end)
+
+    monkeypatch.setattr(SingleForward, "roll", spy)
+    source, as_of_us = source_of(store), TRAINED_AS_OF_US + DAY_US
+    new = CustomerEvent(time_us=as_of_us - 1, amount_minor=700)
+    late = CustomerEvent(time_us=TRAINED_AS_OF_US - 100 * DAY_US, amount_minor=700)
+    ask(source, TRAINED_AS_OF_US)
+    ((num_seen, end),) = rolled
+    assert (num_seen, num_seen > 3) == (end, True)
+    ask(source, as_of_us, [new])
+    assert rolled[-1][0] == num_seen < rolled[-1][1]
+    ask(source, as_of_us, [new, late])
+    assert rolled[-1][0] == 0
+    ask(source, TRAINED_AS_OF_US - 60 * DAY_US)
+    assert rolled[-1][0] == 0
+    ingest_events(store, [new])
+    source.refresh()
+    ask(source, as_of_us)
+    assert rolled[-1][0] == num_seen < rolled[-1][1]
+    ask(source_of(store), as_of_us)  # which never saw the history that the snapshot was made from
+    assert rolled[-1][0] == 0
+    ingest_events(store, [late])
+    source.refresh()
+    ask(source, as_of_us)
+    assert rolled[-1][0] == 0
 
 
 def test_parts_that_were_merged_into_one_change_no_answer(store: Path) -> None:
