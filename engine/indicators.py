@@ -293,6 +293,7 @@ def _hide_what_is_not_covered(summary: NDArray[np.float32], as_of_us: NDArray[np
         summary[:, _OF_DISCOUNTS] = np.nan
     for kind, columns in ((EventKind.RETURN, _OF_RETURNS), (EventKind.COMPLAINT, _OF_COMPLAINTS)):
         is_before = as_of_us <= coverage.start_us(kind)
-        if is_before.any():
-            rows = np.flatnonzero(is_before)
-            summary[np.ix_(rows, columns)] = np.nan
+        if is_before.all():
+            summary[:, columns] = np.nan
+        elif is_before.any():
+            summary[np.ix_(np.flatnonzero(is_before), columns)] = np.nan
