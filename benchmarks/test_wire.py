@@ -5,10 +5,7 @@ Client and server are processes of their own, on one machine over loopback.
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.conftest import Report
 from benchmarks.echo_server import METHOD
+from benchmarks.server_process import process, serving_process
 from engine.hashing import bucket_of
 from engine.instants import DAY_US, parse_instant
 from serving.client import EbbtideClient
@@ -29,11 +27,6 @@ from serving.service.rows import score_batch
 from serving.snapshots import Snapshot, SnapshotInputs, commit, open_current, snapshot_folder, snapshot_schema, write_bucket
 from serving.wire.batches import arrow_bytes, columns_message
 
-_ROOT = Path(__file__).resolve().parent.parent
-_SERVE = (
-    "import asyncio, logging, sys; from pathlib import Path; from serving.service.server import ServerConfig, serve; "
-    "logging.basicConfig(level=logging.INFO); asyncio.run(serve(ServerConfig(store=Path(sys.argv[1]), listen='127.0.0.1:0')))"
-)
 _INPUTS = SnapshotInputs(
     as_of_us=parse_instant("2024-06-01"),
     model_version="default/0001",
@@ -75,7 +68,7 @@ def snapshot(store: Path) -> Snapshot:
 
 @pytest.fixture(scope="module")
 def target(store: Path) -> Iterator[str]:
-    with _process("-c", _SERVE, str(store)) as target:
+    with serving_process(store) as target:
         yield target
 
 
@@ -96,7 +89,7 @@ def batch_rows(report: Report, num_customers: int) -> Iterator[list[dict[str, An
 def test_echo(benchmark: BenchmarkFixture, target: str, quick: bool, unary_rows: list[dict[str, Any]]) -> None:
     with grpc.insecure_channel(target) as channel:
         answer = pb_grpc.ScoringServiceStub(channel).ScoreCustomer(_request(0))
-    with _process("-m", "benchmarks.echo_server", str(answer.ByteSize())) as echo, grpc.insecure_channel(echo) as channel:
+    with process("-m", "benchmarks.echo_server", str(answer.ByteSize())) as echo, grpc.insecure_channel(echo) as channel:
         call = channel.unary_unary(METHOD)
         request = _request(0).SerializeToString()
         _measure_unary(benchmark, lambda _: call(request), quick)
@@ -194,20 +187,6 @@ def _unary_row(name: str, benchmark: BenchmarkFixture) -> dict[str, Any]:
 
 def _batch_row(name: str, benchmark: BenchmarkFixture, num_bytes: int) -> dict[str, Any]:
     return {"what": name, "median_ms": 1000 * float(benchmark.stats.stats.median), "megabytes": num_bytes / 1e6}
-
-
-@contextmanager
-def _process(*arguments: str) -> Iterator[str]:
-    """A server in a Python process of its own; yields where it listens."""
-    process = subprocess.Popen([sys.executable, *arguments], cwd=_ROOT, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
-        lines = iter(process.stderr.readline, "")
-        yield next(line.split("listening on ")[1].split()[0] for line in lines if "listening on " in line)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-        process.stderr.close()
 
 
 def _random_scores(ids: pa.StringArray, generator: np.random.Generator) -> pa.RecordBatch:

@@ -31,12 +31,19 @@ class DailyActivity:
 
         Only whole days strictly before the instant's own day count, so nothing at or after the instant is seen.
         """
+        if len(as_of_us) == 1:  # a live score, which would wait for the sum over all days
+            return self._orders_before_one(int(as_of_us[0]), window_days)
         total = np.concatenate(([0], np.cumsum(self.num_orders)))  # (num_days + 1,)
         stop = np.clip(np.asarray(as_of_us) // DAY_US - self.first_day, 0, len(self.num_orders))
         start = np.maximum(stop - window_days, 0)
         num_days = stop - start
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(num_days > 0, (total[stop] - total[start]) / num_days, np.nan)
+
+    def _orders_before_one(self, as_of_us: int, window_days: int) -> NDArray[np.float64]:
+        stop = min(max(as_of_us // DAY_US - self.first_day, 0), len(self.num_orders))
+        start = max(stop - window_days, 0)
+        return np.array([self.num_orders[start:stop].sum() / (stop - start) if stop > start else np.nan])
 
 
 def measure_activity(partitions: Iterable[Partition], *, before_us: int | None = None) -> DailyActivity:

@@ -17,6 +17,7 @@
     ├── StoreBusyError              another process is writing to the store
     ├── DeviceError                 the asked-for device cannot be used
     ├── ExecutionError              a task failed for good
+    ├── OverloadError               more was asked for at once than can be answered
     └── RemoteError                 a server answered with an error, or did not answer
 
 A message says what was found, what was expected and what to do next. `serving/status.py` maps the tree to gRPC status codes.
@@ -121,6 +122,10 @@ class DeviceError(EbbtideError):
 
 class ExecutionError(EbbtideError):
     """A task failed for good."""
+
+
+class OverloadError(EbbtideError):
+    """More was asked for at once than can be answered in time."""
 
 
 class RemoteError(EbbtideError):

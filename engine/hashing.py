@@ -7,6 +7,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from kernels import hash_strings
+from kernels.registry import resolve
 
 _INSTANT_BYTES = 8
 
@@ -19,6 +20,12 @@ def hash_texts(texts: pa.StringArray) -> NDArray[np.uint64]:
     offsets = np.frombuffer(offset_bytes, np.int32)[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
     data = np.zeros(0, np.uint8) if text_bytes is None else np.frombuffer(text_bytes, np.uint8)
     return hash_strings(data[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
+def hash_text(text: str) -> int:
+    """The same of one text, without an Arrow array around it."""
+    data = np.frombuffer(text.encode(), np.uint8)
+    return int(resolve("cpu").hash_strings(data, np.array([0, len(data)], np.int64))[0])
 
 
 def hash_instants(timestamp_us: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from engine.schema import EventKind
 from serving.risk import Grade, Tier
 
 
@@ -26,6 +27,29 @@ class ScoreContext:
     as_of_us: int  # UTC microseconds; only events strictly before it were seen
     horizon_days: int  # of every churn probability in the answer
     active_within_days: int
+    is_live: bool = False  # computed for this call, not read from the snapshot
+    num_events_added: int = 0  # of those that the caller brought; new ones and new versions
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CustomerEvent:
+    """One thing that a customer did, as a caller tells it; limits and defaults are those of `Event` in the proto.
+
+    None stands for the default, "" for "not known".
+    """
+
+    time_us: int  # UTC microseconds
+    kind: EventKind = EventKind.PURCHASE
+    amount_minor: int | None = None  # hundredths of the major unit
+    discount_minor: int = 0
+    quantity: float | None = None
+    num_lines: int = 1
+    num_products: int = 0
+    num_categories: int = 0
+    store_id: str = ""
+    channel: str = ""
+    rating: float | None = None
+    order_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

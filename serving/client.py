@@ -2,6 +2,8 @@
 
     with EbbtideClient("127.0.0.1:50051") as client:
         answer = client.score("1", horizon_days=14)
+        bought = CustomerEvent(time_us=parse_instant("2018-01-02T10:00:00Z"), amount_minor=1250)
+        answer = client.score("1", recent_events=[bought])
         for customer in client.at_risk(limit=10):
             print(customer.customer_id, customer.churn_probability)
         table = client.batch().read_all()
@@ -22,12 +24,13 @@ import grpc
 import pyarrow as pa
 
 from engine.errors import InvalidArgumentError, RemoteError
-from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, ScoreContext
+from serving.answers import AtRiskPage, CustomerAnswer, CustomerEvent, CustomerScore, ScoreContext
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.risk import Grade
 from serving.wire.batches import BATCH_SCHEMA, read_arrow
-from serving.wire.messages import read_context, read_customer, read_page
+from serving.wire.events import event_messages
+from serving.wire.messages import read_context, read_customer, read_page, timestamp
 from serving.wire.status import error_of
 
 # A server that restarts is back within a second or two; every call only reads, so that repeating one is safe.
@@ -70,14 +73,49 @@ class EbbtideClient:
         self._channel = grpc.insecure_channel(target, options=[("grpc.service_config", json.dumps(_SERVICE_CONFIG))])
         self._stub = pb_grpc.ScoringServiceStub(self._channel)
 
-    def score(self, customer_id: str, *, horizon_days: int | None = None) -> CustomerAnswer:
+    def score(
+        self,
+        customer_id: str,
+        *,
+        horizon_days: int | None = None,
+        as_of_us: int | None = None,
+        recent_events: Sequence[CustomerEvent] = (),
+    ) -> CustomerAnswer:
         """One customer's score, or the reason why a known customer has none.
 
-        horizon_days : the bundle's own by default
-        raises       : UnknownCustomerError, InvalidArgumentError, NoSnapshotError, RemoteError
+        horizon_days  : the bundle's own by default
+        as_of_us      : the instant to speak about, UTC microseconds; that of the snapshot by default, or just after the last of
+                        the recent events where that is later
+        recent_events : at most 100 that the history may not have yet, all before that instant
+        raises        : UnknownCustomerError, InvalidArgumentError, NoSnapshotError, RemoteError; with as_of_us or
+                        recent_events NoBundleError and NoHistoryError where the server has only the snapshot
         """
-        request = pb.ScoreCustomerRequest(customer_id=customer_id, horizon_days=horizon_days)
+        request = pb.ScoreCustomerRequest(
+            customer_id=customer_id, horizon_days=horizon_days, recent_events=event_messages(recent_events)
+        )
+        if as_of_us is not None:
+            request.as_of.CopyFrom(timestamp(as_of_us))
         return read_customer(self._call(self._stub.ScoreCustomer, request))
+
+    def score_history(
+        self,
+        events: Sequence[CustomerEvent],
+        *,
+        as_of_us: int | None = None,
+        horizon_days: int | None = None,
+        customer_id: str = "",
+    ) -> CustomerAnswer:
+        """The score of somebody of whom the store need not know anything, from their events alone.
+
+        events      : 1 to 10,000, all that the customer did
+        as_of_us    : as in `score`
+        customer_id : given back in the answer
+        raises      : InvalidArgumentError, NoSnapshotError, NoBundleError, NoHistoryError, RemoteError
+        """
+        request = pb.ScoreHistoryRequest(events=event_messages(events), horizon_days=horizon_days, customer_id=customer_id)
+        if as_of_us is not None:
+            request.as_of.CopyFrom(timestamp(as_of_us))
+        return read_customer(self._call(self._stub.ScoreHistory, request))
 
     def batch(self, customer_ids: Sequence[str] | None = None, *, horizon_days: int | None = None) -> BatchScores:
         """Many customers, or with None the whole snapshot; each is answered once.

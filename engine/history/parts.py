@@ -64,7 +64,7 @@ def read_partition(history: Place, record: PartRecord) -> Partition:
     """
     customers, events = map_part(history, record)
     names = names_of(events, history / record.files[1][0])
-    first_event = _first_event(customers, events, history / record.files[0][0])
+    first_event = first_events(customers, events, history / record.files[0][0])
     columns: dict[str, Any] = {name: _view(events, name) for name in EVENT_SCHEMA.names if name != "order_key"}
     return Partition(
         customer_ids=customers.column("customer_id"),
@@ -79,7 +79,7 @@ def read_events(history: Place, record: PartRecord) -> BucketEvents:
     """The same part for merging, with the keys of the orders."""
     customers, events = map_part(history, record)
     names = names_of(events, history / record.files[1][0])
-    num_events = np.diff(np.append(_first_event(customers, events, history / record.files[0][0]), events.num_rows))
+    num_events = np.diff(np.append(first_events(customers, events, history / record.files[0][0]), events.num_rows))
     return BucketEvents(
         customer_ids=customers.column("customer_id"),
         customer=np.repeat(np.arange(customers.num_rows), num_events),
@@ -188,7 +188,7 @@ def _view(batch: pa.RecordBatch, name: str) -> Any:
     return batch.column(name).to_numpy(zero_copy_only=True)
 
 
-def _first_event(customers: pa.RecordBatch, events: pa.RecordBatch, path: Place) -> Any:
+def first_events(customers: pa.RecordBatch, events: pa.RecordBatch, path: Place) -> Any:
     """Where each customer's events begin; what does not ascend would reach into those of others, or past the end.
 
     raises : IntegrityError

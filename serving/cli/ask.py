@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.errors import UnknownCustomerError
+from engine.errors import InvalidArgumentError, SourceError, UnknownCustomerError
 from engine.instants import DAY_US, format_instant
+from serving.cli.event_option import MAX_CUSTOMERS, Event, read_histories
+from serving.cli.ingest import parse_columns
+from serving.cli.options import Instant
 from serving.cli.output import console, count, json_option, literal, print_json, table
 
 if TYPE_CHECKING:
-    from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, ScoreContext
+    from serving.answers import AtRiskPage, CustomerAnswer, CustomerEvent, CustomerScore, ScoreContext
 
 target_option = click.option(
     "--target", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT", help="Where `ebbtide serve` listens."
@@ -33,20 +37,70 @@ _REASONS = {
 
 @click.command()
 @target_option
-@click.argument("customer_ids", nargs=-1, required=True, metavar="CUSTOMER_ID ...")
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER_ID ...]")
 @click.option("--horizon-days", type=click.IntRange(min=1), help="Days ahead; by default those that the model was trained for.")
+@click.option(
+    "--as-of",
+    "as_of_us",
+    type=Instant(),
+    help="Score now for this instant, UTC: 2018-01-09 or 2018-01-02T10:05:00Z. By default what the snapshot says, or with "
+    "events the instant just after the last of them.",
+)
+@click.option(
+    "--event",
+    "events",
+    type=Event(),
+    multiple=True,
+    help="What the customer did that the store may not know yet, repeatable: KIND TIME [AMOUNT] [NAME=VALUE ...], with the names "
+    "store, channel, order, quantity, discount, lines, products, categories, rating.",
+)
+@click.option(
+    "--history",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Score the customers of this file (as of `ebbtide ingest`) from what it says of them alone; all, or those named.",
+)
+@click.option("--column", "assignments", multiple=True, metavar="FIELD=NAME", help="With --history: as of `ebbtide ingest`.")
+@click.option("--timestamp-format", metavar="FORMAT", help="With --history: as of `ebbtide ingest`.")
 @timeout_option
 @json_option
-def score(target: str, customer_ids: tuple[str, ...], horizon_days: int | None, timeout_s: float, as_json: bool) -> None:
-    """How likely customers are to stop buying."""
+def score(
+    target: str,
+    customer_ids: tuple[str, ...],
+    horizon_days: int | None,
+    as_of_us: int | None,
+    events: tuple[CustomerEvent, ...],
+    history: Path | None,
+    assignments: tuple[str, ...],
+    timestamp_format: str | None,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """How likely customers are to stop buying.
+
+    \b
+    From the snapshot:          ebbtide score 1 17
+    A week later:               ebbtide score --as-of 2018-01-08 1
+    With what the till just saw:
+      ebbtide score --event 'purchase 2018-01-02T10:00:00Z 12.50 store=438' 1
+    Of people in no store:      ebbtide score --history log.csv --as-of 2018-01-08
+    """
     from serving.client import EbbtideClient
 
+    asked = _questions(customer_ids, events, history, assignments, timestamp_format)
     answers: dict[str, CustomerAnswer] = {}
     unknown = []
     with EbbtideClient(target, timeout_s=timeout_s) as client:
-        for customer_id in customer_ids:
+        for customer_id, brought in asked.items():
             try:
-                answers[customer_id] = client.score(customer_id, horizon_days=horizon_days)
+                if history is not None:
+                    answers[customer_id] = client.score_history(
+                        brought, as_of_us=as_of_us, horizon_days=horizon_days, customer_id=customer_id
+                    )
+                else:
+                    answers[customer_id] = client.score(
+                        customer_id, horizon_days=horizon_days, as_of_us=as_of_us, recent_events=brought
+                    )
             except UnknownCustomerError:
                 unknown.append(customer_id)
     if as_json:
@@ -60,6 +114,38 @@ def score(target: str, customer_ids: tuple[str, ...], horizon_days: int | None, 
         print_answers(list(answers), list(answers.values()))
     if unknown:  # after the others have had their answers
         raise UnknownCustomerError(", ".join(unknown))
+
+
+def _questions(
+    customer_ids: tuple[str, ...],
+    events: tuple[CustomerEvent, ...],
+    history: Path | None,
+    assignments: tuple[str, ...],
+    timestamp_format: str | None,
+) -> dict[str, Sequence[CustomerEvent]]:
+    """Customer -> the events to send along.
+
+    raises : InvalidArgumentError, SourceError, UnknownCustomerError
+    """
+    if history is None:
+        if assignments or timestamp_format is not None:
+            raise InvalidArgumentError("--column, --timestamp-format", "only with --history FILE")
+        if not customer_ids:
+            raise InvalidArgumentError("CUSTOMER_ID", "found none, expected one or more, or --history FILE")
+        if events and len(customer_ids) > 1:
+            raise InvalidArgumentError("--event", f"speaks of one customer, found {len(customer_ids)}; ask one after the other")
+        return dict.fromkeys(customer_ids, events)
+    if events:
+        raise InvalidArgumentError("--event", "cannot be combined with --history; add the event to the file")
+    histories = read_histories(history, parse_columns(assignments), timestamp_format)
+    for customer_id in customer_ids:
+        if customer_id not in histories:
+            raise SourceError(str(history), f"found no customer {customer_id!r}, expected one of its {len(histories):,}")
+    if not customer_ids and len(histories) > MAX_CUSTOMERS:
+        raise SourceError(
+            str(history), f"found {len(histories):,} customers, expected at most {MAX_CUSTOMERS} at once; name those you mean"
+        )
+    return {customer_id: histories[customer_id] for customer_id in customer_ids or histories}
 
 
 @click.command("at-risk")
@@ -155,8 +241,9 @@ def print_at_risk(page: AtRiskPage) -> None:
 
 
 def _print_context(context: ScoreContext) -> None:
+    how = f", computed live with {count(context.num_events_added, 'new event')}" if context.is_live else ""
     console().print(
-        f"[dim]As of {format_instant(context.as_of_us)}, model {context.model_version}, snapshot {context.snapshot_id}[/]"
+        f"[dim]As of {format_instant(context.as_of_us)}{how}, model {context.model_version}, snapshot {context.snapshot_id}[/]"
     )
 
 

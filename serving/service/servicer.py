@@ -17,6 +17,8 @@ from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.risk import Grade
 from serving.service.current import CurrentSnapshot
 from serving.service.known import KnownCustomers
+from serving.service.live.desk import LiveDesk
+from serving.service.live.requests import answer_customer, answer_history, is_live
 from serving.service.paging import decode_page_token
 from serving.service.queries import (
     BatchPiece,
@@ -33,26 +35,30 @@ from serving.service.queries import (
 )
 from serving.snapshots import Snapshot
 from serving.wire.batches import arrow_bytes, columns_message
-from serving.wire.messages import context_message, customer_response, page_response
+from serving.wire.messages import context_message, customer_response, history_response, page_response
 from serving.wire.status import errors_as_status
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class ScoringService(pb_grpc.ScoringServiceServicer):
-    """Answers from the current snapshot.
+    """Answers from the current snapshot, and live.
 
     threads : where work goes that takes long or reads files, so that the event loop stays free for the other calls
+    live    : where live scores are computed
     """
 
-    def __init__(self, current: CurrentSnapshot, known: KnownCustomers, threads: Executor) -> None:
+    def __init__(self, current: CurrentSnapshot, known: KnownCustomers, threads: Executor, live: LiveDesk) -> None:
         self._current = current
         self._known = known
         self._threads = threads
+        self._live = live
 
     async def ScoreCustomer(self, request: pb.ScoreCustomerRequest, context: Context) -> pb.ScoreCustomerResponse:  # noqa: N802, the wire's name
         async with errors_as_status(context):
             check_id("customer_id", request.customer_id)
+            if is_live(request):
+                return customer_response(await self._live.run(answer_customer, request))
             snapshot = self._current.get()
             horizon_days = request.horizon_days if request.HasField("horizon_days") else None
             # A tenth of a millisecond on mapped memory: a thread would cost more than it saves.
@@ -60,6 +66,10 @@ class ScoringService(pb_grpc.ScoringServiceServicer):
             if answer is None:
                 answer = await self._in_thread(explain_absence, snapshot, self._known, request.customer_id, horizon_days)
             return customer_response(answer)
+
+    async def ScoreHistory(self, request: pb.ScoreHistoryRequest, context: Context) -> pb.ScoreHistoryResponse:  # noqa: N802, the wire's name
+        async with errors_as_status(context):
+            return history_response(await self._live.run(answer_history, request))
 
     async def BatchScore(self, request: pb.BatchScoreRequest, context: Context) -> AsyncIterator[pb.BatchScoreResponse]:  # noqa: N802, the wire's name
         async with errors_as_status(context):

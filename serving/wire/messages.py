@@ -14,9 +14,11 @@ def context_message(context: ScoreContext) -> pb.ScoreContext:
         model_version=context.model_version,
         model_hash=context.model_hash,
         snapshot_id=context.snapshot_id,
-        as_of=_timestamp(context.as_of_us),
+        as_of=timestamp(context.as_of_us),
         horizon_days=context.horizon_days,
         active_within_days=context.active_within_days,
+        is_live=context.is_live,
+        num_events_added=context.num_events_added,
     )
 
 
@@ -28,6 +30,8 @@ def read_context(message: pb.ScoreContext) -> ScoreContext:
         as_of_us=message.as_of.ToMicroseconds(),
         horizon_days=message.horizon_days,
         active_within_days=message.active_within_days,
+        is_live=message.is_live,
+        num_events_added=message.num_events_added,
     )
 
 
@@ -38,7 +42,7 @@ def score_message(score: CustomerScore) -> pb.CustomerScore:
         risk_score=score.risk_score,
         grade=pb.RiskGrade.ValueType(score.grade),
         tier=pb.RiskTier.ValueType(score.tier),
-        last_purchase_time=_timestamp(score.last_purchase_us),
+        last_purchase_time=timestamp(score.last_purchase_us),
         num_orders=score.num_orders,
         store_id=score.store_id,
         expected_days_to_purchase=score.expected_days_to_purchase,
@@ -72,7 +76,16 @@ def customer_response(answer: CustomerAnswer) -> pb.ScoreCustomerResponse:
     )
 
 
-def read_customer(response: pb.ScoreCustomerResponse) -> CustomerAnswer:
+def history_response(answer: CustomerAnswer) -> pb.ScoreHistoryResponse:
+    return pb.ScoreHistoryResponse(
+        customer=score_message(answer.customer) if answer.customer else None,
+        eligible=answer.eligible,
+        ineligible_reason=pb.IneligibleReason.ValueType(answer.ineligible_reason or 0),
+        context=context_message(answer.context),
+    )
+
+
+def read_customer(response: pb.ScoreCustomerResponse | pb.ScoreHistoryResponse) -> CustomerAnswer:
     return CustomerAnswer(
         customer=read_score(response.customer) if response.eligible else None,
         ineligible_reason=None if response.eligible else IneligibleReason(response.ineligible_reason),
@@ -98,5 +111,6 @@ def read_page(response: pb.ListAtRiskResponse) -> AtRiskPage:
     )
 
 
-def _timestamp(instant_us: int) -> Timestamp:
+def timestamp(instant_us: int) -> Timestamp:
+    """UTC microseconds as the wire has them."""
     return Timestamp(seconds=instant_us // 1_000_000, nanos=instant_us % 1_000_000 * 1000)

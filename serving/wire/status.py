@@ -36,6 +36,7 @@ STATUS_CODES: dict[type[errors.EbbtideError], grpc.StatusCode] = {
     errors.StoreBusyError: grpc.StatusCode.ABORTED,
     errors.DeviceError: grpc.StatusCode.INTERNAL,
     errors.ExecutionError: grpc.StatusCode.INTERNAL,
+    errors.OverloadError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.RemoteError: grpc.StatusCode.UNAVAILABLE,
 }
 

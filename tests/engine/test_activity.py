@@ -31,6 +31,7 @@ def test_the_mean_is_over_whole_days_before_the_day_of_the_instant(
     seen = [count for index, count in enumerate(num_orders) if max(0, min(day, len(num_orders)) - window) <= index < day]
     expected = np.mean(seen) if seen else np.nan
     np.testing.assert_allclose(activity.orders_before(as_of_us, window), [expected])
+    np.testing.assert_allclose(activity.orders_before(np.repeat(as_of_us, 2), window), [expected, expected])
 
 
 def test_only_orders_before_the_instant_are_counted(store: Path, write_text: WriteSource) -> None:

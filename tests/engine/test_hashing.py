@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.hashing import bucket_of, hash_instants, hash_texts
+from engine.hashing import bucket_of, hash_instants, hash_text, hash_texts
 
 
 def test_slices_and_nulls_hash_as_the_texts_they_hold() -> None:
@@ -31,3 +31,8 @@ def test_buckets_are_the_hash_modulo_their_number() -> None:
     texts = pa.array([f"c{index}" for index in range(100)])
     assert bucket_of(texts, 7).tolist() == [int(value) % 7 for value in hash_texts(texts)]
     assert bucket_of(texts, 1).tolist() == [0] * 100
+
+
+def test_one_text_hashes_as_many() -> None:
+    texts = ["", "a", "17850", "häßlich", "x" * 99]
+    assert [hash_text(text) for text in texts] == hash_texts(pa.array(texts)).tolist()

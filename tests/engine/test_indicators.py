@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.coverage import Coverage
-from engine.indicators import INDICATOR_NAMES, INDICATORS, NUM_INDICATORS, compute_indicators, compute_summary
+from engine.indicators import INDICATOR_NAMES, INDICATORS, NUM_INDICATORS, compute_indicators, compute_summary, summarise_customer
 from engine.instants import DAY_US, HOUR_US
 from engine.schema import EventKind
 from kernels import SUMMARY_COLUMNS, backend_names
@@ -69,6 +69,15 @@ def test_a_query_gets_the_same_bits_alone_as_in_company(customers: list[list[Eve
     for query in range(len(customer)):
         alone = compute_summary(partition, customer[query : query + 1], as_of_us[query : query + 1])
         assert alone.tobytes() == together[query].tobytes()
+
+
+@given(customers=histories, as_of_us=instants)
+def test_one_customer_has_the_bits_of_many(customers: list[list[Event]], as_of_us: int) -> None:
+    for of_customer in customers:
+        partition = build_partition([of_customer])
+        num_events = sum(event.time_us < as_of_us for event in of_customer)
+        alone = summarise_customer(partition, num_events, as_of_us)
+        assert alone.tobytes() == compute_summary(partition, np.zeros(1, np.int64), as_of_us).tobytes()
 
 
 @given(customers=histories, as_of_us=instants, num_weeks=st.integers(-3, 400))

@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from serving.client import EbbtideClient
-from serving.service.server import SERVICE_NAME, Server
+from serving.service.server import MAX_REQUEST_BYTES, SERVICE_NAME, Server
 
 NO_MESSAGE = b"\xff\xff\xff\xff"
 
@@ -31,6 +31,15 @@ def test_bytes_that_are_no_message_are_the_callers_mistake(
     assert violations.field_violations[0].field == "request"
     assert not caplog.records
     assert client.score("c0033").eligible
+
+
+@pytest.mark.parametrize("method", ["ScoreCustomer", "ScoreHistory"])
+def test_what_is_longer_than_its_events_can_be_is_refused_undecoded(server: Server, method: str) -> None:
+    path = f"/{SERVICE_NAME}/{method}"
+    with grpc.insecure_channel(server.target) as channel, pytest.raises(grpc.RpcError) as raised:
+        channel.unary_unary(path)(b"\xff" * (MAX_REQUEST_BYTES[path] + 1), timeout=10)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert "expected at most" in raised.value.details()
 
 
 def test_the_health_service_refuses_them_too(server: Server) -> None:

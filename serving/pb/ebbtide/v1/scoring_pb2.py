@@ -25,39 +25,47 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x65\x62\x62tide/v1/scoring.proto\x12\nebbtide.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x01\n\x0cScoreContext\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x12\n\nmodel_hash\x18\x02 \x01(\t\x12\x13\n\x0bsnapshot_id\x18\x03 \x01(\t\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0chorizon_days\x18\x05 \x01(\x05\x12\x1a\n\x12\x61\x63tive_within_days\x18\x06 \x01(\x05\"\xd7\x02\n\rCustomerScore\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x19\n\x11\x63hurn_probability\x18\x02 \x01(\x02\x12\x12\n\nrisk_score\x18\x03 \x01(\x02\x12$\n\x05grade\x18\x04 \x01(\x0e\x32\x15.ebbtide.v1.RiskGrade\x12\"\n\x04tier\x18\x05 \x01(\x0e\x32\x14.ebbtide.v1.RiskTier\x12\x36\n\x12last_purchase_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nnum_orders\x18\x07 \x01(\x05\x12\x10\n\x08store_id\x18\x08 \x01(\t\x12!\n\x19\x65xpected_days_to_purchase\x18\t \x01(\x02\x12\x1a\n\x12\x65xpected_spend_90d\x18\n \x01(\x02\x12\x1b\n\x13\x65xpected_spend_365d\x18\x0b \x01(\x02\"W\n\x14ScoreCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x19\n\x0chorizon_days\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0f\n\r_horizon_days\"\xba\x01\n\x15ScoreCustomerResponse\x12+\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x19.ebbtide.v1.CustomerScore\x12\x10\n\x08\x65ligible\x18\x02 \x01(\x08\x12\x37\n\x11ineligible_reason\x18\x03 \x01(\x0e\x32\x1c.ebbtide.v1.IneligibleReason\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext\"~\n\x11\x42\x61tchScoreRequest\x12\x14\n\x0c\x63ustomer_ids\x18\x01 \x03(\t\x12\x19\n\x0chorizon_days\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\'\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x17.ebbtide.v1.BatchFormatB\x0f\n\r_horizon_days\"\xca\x01\n\x12\x42\x61tchScoreResponse\x12)\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext\x12+\n\x07\x63olumns\x18\x02 \x01(\x0b\x32\x18.ebbtide.v1.ScoreColumnsH\x00\x12\x13\n\tarrow_ipc\x18\x03 \x01(\x0cH\x00\x12\x1e\n\x16not_found_customer_ids\x18\x04 \x03(\t\x12\x1f\n\x17ineligible_customer_ids\x18\x05 \x03(\tB\x06\n\x04rows\"\xb8\x02\n\x0cScoreColumns\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x03(\t\x12\x10\n\x08store_id\x18\x02 \x03(\t\x12\x18\n\x10last_purchase_us\x18\x03 \x03(\x03\x12\x12\n\nnum_orders\x18\x04 \x03(\x05\x12\x19\n\x11\x63hurn_probability\x18\x05 \x03(\x02\x12\x12\n\nrisk_score\x18\x06 \x03(\x02\x12$\n\x05grade\x18\x07 \x03(\x0e\x32\x15.ebbtide.v1.RiskGrade\x12\"\n\x04tier\x18\x08 \x03(\x0e\x32\x14.ebbtide.v1.RiskTier\x12!\n\x19\x65xpected_days_to_purchase\x18\t \x03(\x02\x12\x1a\n\x12\x65xpected_spend_90d\x18\n \x03(\x02\x12\x1b\n\x13\x65xpected_spend_365d\x18\x0b \x03(\x02\"\xb8\x01\n\x11ListAtRiskRequest\x12\x15\n\x08store_id\x18\x01 \x01(\tH\x01\x88\x01\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12*\n\tmin_grade\x18\x04 \x01(\x0e\x32\x15.ebbtide.v1.RiskGradeH\x00\x12\x1f\n\x15min_churn_probability\x18\x05 \x01(\x02H\x00\x42\x0b\n\tthresholdB\x0b\n\t_store_id\"\x9a\x01\n\x12ListAtRiskResponse\x12,\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.ebbtide.v1.CustomerScore\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x03\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext*\xd2\x01\n\tRiskGrade\x12\x1a\n\x16RISK_GRADE_UNSPECIFIED\x10\x00\x12\x11\n\rRISK_GRADE_R1\x10\x01\x12\x11\n\rRISK_GRADE_R2\x10\x02\x12\x11\n\rRISK_GRADE_R3\x10\x03\x12\x11\n\rRISK_GRADE_Y1\x10\x04\x12\x11\n\rRISK_GRADE_Y2\x10\x05\x12\x11\n\rRISK_GRADE_Y3\x10\x06\x12\x11\n\rRISK_GRADE_Y4\x10\x07\x12\x11\n\rRISK_GRADE_B1\x10\x08\x12\x11\n\rRISK_GRADE_B2\x10\t*b\n\x08RiskTier\x12\x19\n\x15RISK_TIER_UNSPECIFIED\x10\x00\x12\x11\n\rRISK_TIER_RED\x10\x01\x12\x14\n\x10RISK_TIER_YELLOW\x10\x02\x12\x12\n\x0eRISK_TIER_BLUE\x10\x03*\xb7\x01\n\x10IneligibleReason\x12!\n\x1dINELIGIBLE_REASON_UNSPECIFIED\x10\x00\x12(\n$INELIGIBLE_REASON_NO_RECENT_PURCHASE\x10\x01\x12.\n*INELIGIBLE_REASON_NO_PURCHASE_BEFORE_AS_OF\x10\x02\x12&\n\"INELIGIBLE_REASON_NOT_YET_RESCORED\x10\x03*h\n\x0b\x42\x61tchFormat\x12\x1c\n\x18\x42\x41TCH_FORMAT_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x42\x41TCH_FORMAT_PACKED_COLUMNS\x10\x01\x12\x1a\n\x16\x42\x41TCH_FORMAT_ARROW_IPC\x10\x02\x32\x82\x02\n\x0eScoringService\x12T\n\rScoreCustomer\x12 .ebbtide.v1.ScoreCustomerRequest\x1a!.ebbtide.v1.ScoreCustomerResponse\x12M\n\nBatchScore\x12\x1d.ebbtide.v1.BatchScoreRequest\x1a\x1e.ebbtide.v1.BatchScoreResponse0\x01\x12K\n\nListAtRisk\x12\x1d.ebbtide.v1.ListAtRiskRequest\x1a\x1e.ebbtide.v1.ListAtRiskResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x65\x62\x62tide/v1/scoring.proto\x12\nebbtide.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd6\x01\n\x0cScoreContext\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x12\n\nmodel_hash\x18\x02 \x01(\t\x12\x13\n\x0bsnapshot_id\x18\x03 \x01(\t\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0chorizon_days\x18\x05 \x01(\x05\x12\x1a\n\x12\x61\x63tive_within_days\x18\x06 \x01(\x05\x12\x0f\n\x07is_live\x18\x07 \x01(\x08\x12\x18\n\x10num_events_added\x18\x08 \x01(\x05\"\xd7\x02\n\rCustomerScore\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x19\n\x11\x63hurn_probability\x18\x02 \x01(\x02\x12\x12\n\nrisk_score\x18\x03 \x01(\x02\x12$\n\x05grade\x18\x04 \x01(\x0e\x32\x15.ebbtide.v1.RiskGrade\x12\"\n\x04tier\x18\x05 \x01(\x0e\x32\x14.ebbtide.v1.RiskTier\x12\x36\n\x12last_purchase_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nnum_orders\x18\x07 \x01(\x05\x12\x10\n\x08store_id\x18\x08 \x01(\t\x12!\n\x19\x65xpected_days_to_purchase\x18\t \x01(\x02\x12\x1a\n\x12\x65xpected_spend_90d\x18\n \x01(\x02\x12\x1b\n\x13\x65xpected_spend_365d\x18\x0b \x01(\x02\"\xac\x01\n\x14ScoreCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x19\n\x0chorizon_days\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12)\n\x05\x61s_of\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12(\n\rrecent_events\x18\x04 \x03(\x0b\x32\x11.ebbtide.v1.EventB\x0f\n\r_horizon_days\"\xd4\x02\n\x05\x45vent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x04kind\x18\x02 \x01(\x0e\x32\x15.ebbtide.v1.EventKind\x12\x19\n\x0c\x61mount_minor\x18\x03 \x01(\x03H\x00\x88\x01\x01\x12\x16\n\x0e\x64iscount_minor\x18\x04 \x01(\x03\x12\x15\n\x08quantity\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\tnum_lines\x18\x06 \x01(\x05\x12\x14\n\x0cnum_products\x18\x07 \x01(\x05\x12\x16\n\x0enum_categories\x18\x08 \x01(\x05\x12\x10\n\x08store_id\x18\t \x01(\t\x12\x0f\n\x07\x63hannel\x18\n \x01(\t\x12\x13\n\x06rating\x18\x0b \x01(\x01H\x02\x88\x01\x01\x12\x10\n\x08order_id\x18\x0c \x01(\tB\x0f\n\r_amount_minorB\x0b\n\t_quantityB\t\n\x07_rating\"\xa4\x01\n\x13ScoreHistoryRequest\x12!\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x11.ebbtide.v1.Event\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x0chorizon_days\x18\x03 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x0b\x63ustomer_id\x18\x04 \x01(\tB\x0f\n\r_horizon_days\"\xb9\x01\n\x14ScoreHistoryResponse\x12+\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x19.ebbtide.v1.CustomerScore\x12\x10\n\x08\x65ligible\x18\x02 \x01(\x08\x12\x37\n\x11ineligible_reason\x18\x03 \x01(\x0e\x32\x1c.ebbtide.v1.IneligibleReason\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext\"\xba\x01\n\x15ScoreCustomerResponse\x12+\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x19.ebbtide.v1.CustomerScore\x12\x10\n\x08\x65ligible\x18\x02 \x01(\x08\x12\x37\n\x11ineligible_reason\x18\x03 \x01(\x0e\x32\x1c.ebbtide.v1.IneligibleReason\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext\"~\n\x11\x42\x61tchScoreRequest\x12\x14\n\x0c\x63ustomer_ids\x18\x01 \x03(\t\x12\x19\n\x0chorizon_days\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\'\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x17.ebbtide.v1.BatchFormatB\x0f\n\r_horizon_days\"\xca\x01\n\x12\x42\x61tchScoreResponse\x12)\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext\x12+\n\x07\x63olumns\x18\x02 \x01(\x0b\x32\x18.ebbtide.v1.ScoreColumnsH\x00\x12\x13\n\tarrow_ipc\x18\x03 \x01(\x0cH\x00\x12\x1e\n\x16not_found_customer_ids\x18\x04 \x03(\t\x12\x1f\n\x17ineligible_customer_ids\x18\x05 \x03(\tB\x06\n\x04rows\"\xb8\x02\n\x0cScoreColumns\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x03(\t\x12\x10\n\x08store_id\x18\x02 \x03(\t\x12\x18\n\x10last_purchase_us\x18\x03 \x03(\x03\x12\x12\n\nnum_orders\x18\x04 \x03(\x05\x12\x19\n\x11\x63hurn_probability\x18\x05 \x03(\x02\x12\x12\n\nrisk_score\x18\x06 \x03(\x02\x12$\n\x05grade\x18\x07 \x03(\x0e\x32\x15.ebbtide.v1.RiskGrade\x12\"\n\x04tier\x18\x08 \x03(\x0e\x32\x14.ebbtide.v1.RiskTier\x12!\n\x19\x65xpected_days_to_purchase\x18\t \x03(\x02\x12\x1a\n\x12\x65xpected_spend_90d\x18\n \x03(\x02\x12\x1b\n\x13\x65xpected_spend_365d\x18\x0b \x03(\x02\"\xb8\x01\n\x11ListAtRiskRequest\x12\x15\n\x08store_id\x18\x01 \x01(\tH\x01\x88\x01\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12*\n\tmin_grade\x18\x04 \x01(\x0e\x32\x15.ebbtide.v1.RiskGradeH\x00\x12\x1f\n\x15min_churn_probability\x18\x05 \x01(\x02H\x00\x42\x0b\n\tthresholdB\x0b\n\t_store_id\"\x9a\x01\n\x12ListAtRiskResponse\x12,\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.ebbtide.v1.CustomerScore\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x03\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext*\xd2\x01\n\tRiskGrade\x12\x1a\n\x16RISK_GRADE_UNSPECIFIED\x10\x00\x12\x11\n\rRISK_GRADE_R1\x10\x01\x12\x11\n\rRISK_GRADE_R2\x10\x02\x12\x11\n\rRISK_GRADE_R3\x10\x03\x12\x11\n\rRISK_GRADE_Y1\x10\x04\x12\x11\n\rRISK_GRADE_Y2\x10\x05\x12\x11\n\rRISK_GRADE_Y3\x10\x06\x12\x11\n\rRISK_GRADE_Y4\x10\x07\x12\x11\n\rRISK_GRADE_B1\x10\x08\x12\x11\n\rRISK_GRADE_B2\x10\t*b\n\x08RiskTier\x12\x19\n\x15RISK_TIER_UNSPECIFIED\x10\x00\x12\x11\n\rRISK_TIER_RED\x10\x01\x12\x14\n\x10RISK_TIER_YELLOW\x10\x02\x12\x12\n\x0eRISK_TIER_BLUE\x10\x03*\xb7\x01\n\x10IneligibleReason\x12!\n\x1dINELIGIBLE_REASON_UNSPECIFIED\x10\x00\x12(\n$INELIGIBLE_REASON_NO_RECENT_PURCHASE\x10\x01\x12.\n*INELIGIBLE_REASON_NO_PURCHASE_BEFORE_AS_OF\x10\x02\x12&\n\"INELIGIBLE_REASON_NOT_YET_RESCORED\x10\x03*\xce\x01\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x17\n\x13\x45VENT_KIND_PURCHASE\x10\x01\x12\x15\n\x11\x45VENT_KIND_RETURN\x10\x02\x12\x14\n\x10\x45VENT_KIND_VISIT\x10\x03\x12\x14\n\x10\x45VENT_KIND_LOGIN\x10\x04\x12\x17\n\x13\x45VENT_KIND_FEEDBACK\x10\x05\x12\x18\n\x14\x45VENT_KIND_COMPLAINT\x10\x06\x12\x16\n\x12\x45VENT_KIND_CONTACT\x10\x07*h\n\x0b\x42\x61tchFormat\x12\x1c\n\x18\x42\x41TCH_FORMAT_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x42\x41TCH_FORMAT_PACKED_COLUMNS\x10\x01\x12\x1a\n\x16\x42\x41TCH_FORMAT_ARROW_IPC\x10\x02\x32\xd5\x02\n\x0eScoringService\x12T\n\rScoreCustomer\x12 .ebbtide.v1.ScoreCustomerRequest\x1a!.ebbtide.v1.ScoreCustomerResponse\x12Q\n\x0cScoreHistory\x12\x1f.ebbtide.v1.ScoreHistoryRequest\x1a .ebbtide.v1.ScoreHistoryResponse\x12M\n\nBatchScore\x12\x1d.ebbtide.v1.BatchScoreRequest\x1a\x1e.ebbtide.v1.BatchScoreResponse0\x01\x12K\n\nListAtRisk\x12\x1d.ebbtide.v1.ListAtRiskRequest\x1a\x1e.ebbtide.v1.ListAtRiskResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ebbtide.v1.scoring_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RISKGRADE']._serialized_start=1864
-  _globals['_RISKGRADE']._serialized_end=2074
-  _globals['_RISKTIER']._serialized_start=2076
-  _globals['_RISKTIER']._serialized_end=2174
-  _globals['_INELIGIBLEREASON']._serialized_start=2177
-  _globals['_INELIGIBLEREASON']._serialized_end=2360
-  _globals['_BATCHFORMAT']._serialized_start=2362
-  _globals['_BATCHFORMAT']._serialized_end=2466
+  _globals['_RISKGRADE']._serialized_start=2691
+  _globals['_RISKGRADE']._serialized_end=2901
+  _globals['_RISKTIER']._serialized_start=2903
+  _globals['_RISKTIER']._serialized_end=3001
+  _globals['_INELIGIBLEREASON']._serialized_start=3004
+  _globals['_INELIGIBLEREASON']._serialized_end=3187
+  _globals['_EVENTKIND']._serialized_start=3190
+  _globals['_EVENTKIND']._serialized_end=3396
+  _globals['_BATCHFORMAT']._serialized_start=3398
+  _globals['_BATCHFORMAT']._serialized_end=3502
   _globals['_SCORECONTEXT']._serialized_start=74
-  _globals['_SCORECONTEXT']._serialized_end=245
-  _globals['_CUSTOMERSCORE']._serialized_start=248
-  _globals['_CUSTOMERSCORE']._serialized_end=591
-  _globals['_SCORECUSTOMERREQUEST']._serialized_start=593
-  _globals['_SCORECUSTOMERREQUEST']._serialized_end=680
-  _globals['_SCORECUSTOMERRESPONSE']._serialized_start=683
-  _globals['_SCORECUSTOMERRESPONSE']._serialized_end=869
-  _globals['_BATCHSCOREREQUEST']._serialized_start=871
-  _globals['_BATCHSCOREREQUEST']._serialized_end=997
-  _globals['_BATCHSCORERESPONSE']._serialized_start=1000
-  _globals['_BATCHSCORERESPONSE']._serialized_end=1202
-  _globals['_SCORECOLUMNS']._serialized_start=1205
-  _globals['_SCORECOLUMNS']._serialized_end=1517
-  _globals['_LISTATRISKREQUEST']._serialized_start=1520
-  _globals['_LISTATRISKREQUEST']._serialized_end=1704
-  _globals['_LISTATRISKRESPONSE']._serialized_start=1707
-  _globals['_LISTATRISKRESPONSE']._serialized_end=1861
-  _globals['_SCORINGSERVICE']._serialized_start=2469
-  _globals['_SCORINGSERVICE']._serialized_end=2727
+  _globals['_SCORECONTEXT']._serialized_end=288
+  _globals['_CUSTOMERSCORE']._serialized_start=291
+  _globals['_CUSTOMERSCORE']._serialized_end=634
+  _globals['_SCORECUSTOMERREQUEST']._serialized_start=637
+  _globals['_SCORECUSTOMERREQUEST']._serialized_end=809
+  _globals['_EVENT']._serialized_start=812
+  _globals['_EVENT']._serialized_end=1152
+  _globals['_SCOREHISTORYREQUEST']._serialized_start=1155
+  _globals['_SCOREHISTORYREQUEST']._serialized_end=1319
+  _globals['_SCOREHISTORYRESPONSE']._serialized_start=1322
+  _globals['_SCOREHISTORYRESPONSE']._serialized_end=1507
+  _globals['_SCORECUSTOMERRESPONSE']._serialized_start=1510
+  _globals['_SCORECUSTOMERRESPONSE']._serialized_end=1696
+  _globals['_BATCHSCOREREQUEST']._serialized_start=1698
+  _globals['_BATCHSCOREREQUEST']._serialized_end=1824
+  _globals['_BATCHSCORERESPONSE']._serialized_start=1827
+  _globals['_BATCHSCORERESPONSE']._serialized_end=2029
+  _globals['_SCORECOLUMNS']._serialized_start=2032
+  _globals['_SCORECOLUMNS']._serialized_end=2344
+  _globals['_LISTATRISKREQUEST']._serialized_start=2347
+  _globals['_LISTATRISKREQUEST']._serialized_end=2531
+  _globals['_LISTATRISKRESPONSE']._serialized_start=2534
+  _globals['_LISTATRISKRESPONSE']._serialized_end=2688
+  _globals['_SCORINGSERVICE']._serialized_start=3505
+  _globals['_SCORINGSERVICE']._serialized_end=3846
 # @@protoc_insertion_point(module_scope)

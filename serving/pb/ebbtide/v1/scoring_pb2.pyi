@@ -133,6 +133,50 @@ INELIGIBLE_REASON_NOT_YET_RESCORED: IneligibleReason.ValueType  # 3
 """The purchases that make the customer eligible were ingested after the snapshot was made: the next rescoring has them."""
 Global___IneligibleReason: _TypeAlias = IneligibleReason  # noqa: Y015
 
+class _EventKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EVENT_KIND_UNSPECIFIED: _EventKind.ValueType  # 0
+    """Not set: refused."""
+    EVENT_KIND_PURCHASE: _EventKind.ValueType  # 1
+    """One order, all its lines added up."""
+    EVENT_KIND_RETURN: _EventKind.ValueType  # 2
+    """Goods of one order that came back."""
+    EVENT_KIND_VISIT: _EventKind.ValueType  # 3
+    """Came to a store."""
+    EVENT_KIND_LOGIN: _EventKind.ValueType  # 4
+    """Signed in at the app or the site."""
+    EVENT_KIND_FEEDBACK: _EventKind.ValueType  # 5
+    """Gave a rating."""
+    EVENT_KIND_COMPLAINT: _EventKind.ValueType  # 6
+    """Complained."""
+    EVENT_KIND_CONTACT: _EventKind.ValueType  # 7
+    """A campaign reached them."""
+
+class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
+    """What a customer did."""
+
+EVENT_KIND_UNSPECIFIED: EventKind.ValueType  # 0
+"""Not set: refused."""
+EVENT_KIND_PURCHASE: EventKind.ValueType  # 1
+"""One order, all its lines added up."""
+EVENT_KIND_RETURN: EventKind.ValueType  # 2
+"""Goods of one order that came back."""
+EVENT_KIND_VISIT: EventKind.ValueType  # 3
+"""Came to a store."""
+EVENT_KIND_LOGIN: EventKind.ValueType  # 4
+"""Signed in at the app or the site."""
+EVENT_KIND_FEEDBACK: EventKind.ValueType  # 5
+"""Gave a rating."""
+EVENT_KIND_COMPLAINT: EventKind.ValueType  # 6
+"""Complained."""
+EVENT_KIND_CONTACT: EventKind.ValueType  # 7
+"""A campaign reached them."""
+Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
+
 class _BatchFormat:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -169,6 +213,8 @@ class ScoreContext(_message.Message):
     AS_OF_FIELD_NUMBER: _builtins.int
     HORIZON_DAYS_FIELD_NUMBER: _builtins.int
     ACTIVE_WITHIN_DAYS_FIELD_NUMBER: _builtins.int
+    IS_LIVE_FIELD_NUMBER: _builtins.int
+    NUM_EVENTS_ADDED_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """The bundle that scored, "name/version", such as "default/0001"."""
     model_hash: _builtins.str
@@ -179,6 +225,12 @@ class ScoreContext(_message.Message):
     """The horizon of every `churn_probability` in this answer, in days."""
     active_within_days: _builtins.int
     """Customers with a purchase in this many days before as_of have a score."""
+    is_live: _builtins.bool
+    """Whether the answer was computed for this call; false where it was read from the snapshot."""
+    num_events_added: _builtins.int
+    """Events of the customer that the request brought and the history did not have in just this form: new ones, and new
+    versions of known ones; 0 where `is_live` is false.
+    """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The instant that the scores speak about; only events strictly before it were seen."""
@@ -192,10 +244,12 @@ class ScoreContext(_message.Message):
         as_of: _timestamp_pb2.Timestamp | None = ...,
         horizon_days: _builtins.int = ...,
         active_within_days: _builtins.int = ...,
+        is_live: _builtins.bool = ...,
+        num_events_added: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_within_days", b"active_within_days", "as_of", b"as_of", "horizon_days", b"horizon_days", "model_hash", b"model_hash", "model_version", b"model_version", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_within_days", b"active_within_days", "as_of", b"as_of", "horizon_days", b"horizon_days", "is_live", b"is_live", "model_hash", b"model_hash", "model_version", b"model_version", "num_events_added", b"num_events_added", "snapshot_id", b"snapshot_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -275,25 +329,212 @@ class ScoreCustomerRequest(_message.Message):
 
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
     HORIZON_DAYS_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    RECENT_EVENTS_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """Required. 1 to 256 bytes of UTF-8."""
     horizon_days: _builtins.int
     """Days ahead, from 1 to the last day that the model looks ahead (named in the error). Default: the bundle's horizon."""
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The instant to speak about: later than the first order of the history, and at most 400 days after the snapshot's. Later
+        than the snapshot's: time has passed, windows have moved on, and a customer may have left eligibility. Earlier: a look
+        back. Default: that of the snapshot, or just after the last of `recent_events` where that is later; so that a till that
+        sends the purchase it has just taken need not know what time the server thinks it is.
+        """
+
+    @_builtins.property
+    def recent_events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """What the customer did that the history may not have yet, at most 100 events in any order, all before `as_of`. They are taken
+        as an ingest would take them: an event that the history has changes nothing, another version of a known order
+        replaces it. With them, a customer whom no history holds is scored from them alone.
+        """
+
     def __init__(
         self,
         *,
         customer_id: _builtins.str = ...,
         horizon_days: _builtins.int | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        recent_events: _abc.Iterable[Global___Event] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "horizon_days", b"horizon_days"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "as_of", b"as_of", "horizon_days", b"horizon_days"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "customer_id", b"customer_id", "horizon_days", b"horizon_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "as_of", b"as_of", "customer_id", b"customer_id", "horizon_days", b"horizon_days", "recent_events", b"recent_events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__horizon_days: _TypeAlias = _typing.Literal["horizon_days"]  # noqa: Y015
     _WhichOneofArgType__horizon_days: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__horizon_days) -> _WhichOneofReturnType__horizon_days | None: ...
 
 Global___ScoreCustomerRequest: _TypeAlias = ScoreCustomerRequest  # noqa: Y015
+
+@_typing.final
+class Event(_message.Message):
+    """One thing that a customer did. In one request each order may be there once as a purchase and once as a return, and each
+    other kind once at an instant.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TIME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    AMOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    DISCOUNT_MINOR_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    NUM_LINES_FIELD_NUMBER: _builtins.int
+    NUM_PRODUCTS_FIELD_NUMBER: _builtins.int
+    NUM_CATEGORIES_FIELD_NUMBER: _builtins.int
+    STORE_ID_FIELD_NUMBER: _builtins.int
+    CHANNEL_FIELD_NUMBER: _builtins.int
+    RATING_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    kind: Global___EventKind.ValueType
+    """Required."""
+    amount_minor: _builtins.int
+    """What was paid, in hundredths of the currency's major unit, up to 10^13 either way; not below 0 for a purchase, and for a
+    return with the sign that returns have in the history. Required of purchases and returns where the history of the chain
+    has amounts. Default elsewhere: 100 for each of `num_lines`, and for other kinds 0.
+    """
+    discount_minor: _builtins.int
+    """Taken off the price, in the same unit, up to 10^13 either way. Default: 0."""
+    quantity: _builtins.float
+    """Number of items, to a thousandth, up to 10^9 either way. Default: `num_lines` for purchases and returns, 0 for others."""
+    num_lines: _builtins.int
+    """Lines of the order, 1 to 1,000,000. Default, and 0: 1."""
+    num_products: _builtins.int
+    """Distinct products, 0 to 1,000,000. Default, and where the history of the chain has none: 0, not known."""
+    num_categories: _builtins.int
+    """Distinct categories of products, 0 to 1,000,000. Default, and where the history of the chain has none: 0, not known."""
+    store_id: _builtins.str
+    """Where, at most 256 bytes of UTF-8. Default: not known."""
+    channel: _builtins.str
+    """By which way ("store", "web", "app", …), at most 256 bytes of UTF-8. Default: not known."""
+    rating: _builtins.float
+    """From 0 to 1,000,000 on the chain's own scale, to a thousandth. Required of feedback. Default: none given."""
+    order_id: _builtins.str
+    """What the order is known by, at most 256 bytes of UTF-8: as in the files that are ingested, so that the order is counted
+    once when it comes in with the next of them. Default: known by its time.
+    """
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """Required. When, to the microsecond."""
+
+    def __init__(
+        self,
+        *,
+        time: _timestamp_pb2.Timestamp | None = ...,
+        kind: Global___EventKind.ValueType = ...,
+        amount_minor: _builtins.int | None = ...,
+        discount_minor: _builtins.int = ...,
+        quantity: _builtins.float | None = ...,
+        num_lines: _builtins.int = ...,
+        num_products: _builtins.int = ...,
+        num_categories: _builtins.int = ...,
+        store_id: _builtins.str = ...,
+        channel: _builtins.str = ...,
+        rating: _builtins.float | None = ...,
+        order_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "_quantity", b"_quantity", "_rating", b"_rating", "amount_minor", b"amount_minor", "quantity", b"quantity", "rating", b"rating", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor", "_quantity", b"_quantity", "_rating", b"_rating", "amount_minor", b"amount_minor", "channel", b"channel", "discount_minor", b"discount_minor", "kind", b"kind", "num_categories", b"num_categories", "num_lines", b"num_lines", "num_products", b"num_products", "order_id", b"order_id", "quantity", b"quantity", "rating", b"rating", "store_id", b"store_id", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__amount_minor: _TypeAlias = _typing.Literal["amount_minor"]  # noqa: Y015
+    _WhichOneofArgType__amount_minor: _TypeAlias = _typing.Literal["_amount_minor", b"_amount_minor"]  # noqa: Y015
+    _WhichOneofReturnType__quantity: _TypeAlias = _typing.Literal["quantity"]  # noqa: Y015
+    _WhichOneofArgType__quantity: _TypeAlias = _typing.Literal["_quantity", b"_quantity"]  # noqa: Y015
+    _WhichOneofReturnType__rating: _TypeAlias = _typing.Literal["rating"]  # noqa: Y015
+    _WhichOneofArgType__rating: _TypeAlias = _typing.Literal["_rating", b"_rating"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__amount_minor) -> _WhichOneofReturnType__amount_minor | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quantity) -> _WhichOneofReturnType__quantity | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__rating) -> _WhichOneofReturnType__rating | None: ...
+
+Global___Event: _TypeAlias = Event  # noqa: Y015
+
+@_typing.final
+class ScoreHistoryRequest(_message.Message):
+    """Request of ScoreHistory."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENTS_FIELD_NUMBER: _builtins.int
+    AS_OF_FIELD_NUMBER: _builtins.int
+    HORIZON_DAYS_FIELD_NUMBER: _builtins.int
+    CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    horizon_days: _builtins.int
+    """Days ahead, as in ScoreCustomerRequest. Default: the bundle's horizon."""
+    customer_id: _builtins.str
+    """Given back in the answer, and otherwise not looked at: what the store knows of a customer of this name plays no part. At
+    most 256 bytes of UTF-8. Default: empty.
+    """
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
+        """Required. All that the customer did, 1 to 10,000 events in any order, all before `as_of`."""
+
+    @_builtins.property
+    def as_of(self) -> _timestamp_pb2.Timestamp:
+        """The instant to speak about, with the limits of ScoreCustomerRequest. Default: that of the snapshot, or just after the last
+        event where that is later.
+        """
+
+    def __init__(
+        self,
+        *,
+        events: _abc.Iterable[Global___Event] | None = ...,
+        as_of: _timestamp_pb2.Timestamp | None = ...,
+        horizon_days: _builtins.int | None = ...,
+        customer_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "as_of", b"as_of", "horizon_days", b"horizon_days"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "as_of", b"as_of", "customer_id", b"customer_id", "events", b"events", "horizon_days", b"horizon_days"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__horizon_days: _TypeAlias = _typing.Literal["horizon_days"]  # noqa: Y015
+    _WhichOneofArgType__horizon_days: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__horizon_days) -> _WhichOneofReturnType__horizon_days | None: ...
+
+Global___ScoreHistoryRequest: _TypeAlias = ScoreHistoryRequest  # noqa: Y015
+
+@_typing.final
+class ScoreHistoryResponse(_message.Message):
+    """Response of ScoreHistory: as ScoreCustomerResponse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CUSTOMER_FIELD_NUMBER: _builtins.int
+    ELIGIBLE_FIELD_NUMBER: _builtins.int
+    INELIGIBLE_REASON_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    eligible: _builtins.bool
+    """Whether the customer has a score: bought in the `active_within_days` before as_of."""
+    ineligible_reason: Global___IneligibleReason.ValueType
+    """Why there is no score; unspecified where `eligible` is true."""
+    @_builtins.property
+    def customer(self) -> Global___CustomerScore:
+        """The score; absent where `eligible` is false."""
+
+    @_builtins.property
+    def context(self) -> Global___ScoreContext:
+        """What the answer was computed from. `snapshot_id` names the snapshot whose model answered."""
+
+    def __init__(
+        self,
+        *,
+        customer: Global___CustomerScore | None = ...,
+        eligible: _builtins.bool = ...,
+        ineligible_reason: Global___IneligibleReason.ValueType = ...,
+        context: Global___ScoreContext | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer", b"customer"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "customer", b"customer", "eligible", b"eligible", "ineligible_reason", b"ineligible_reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreHistoryResponse: _TypeAlias = ScoreHistoryResponse  # noqa: Y015
 
 @_typing.final
 class ScoreCustomerResponse(_message.Message):
@@ -306,7 +547,7 @@ class ScoreCustomerResponse(_message.Message):
     INELIGIBLE_REASON_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
     eligible: _builtins.bool
-    """Whether the customer has a score in this snapshot."""
+    """Whether the customer has a score, in this snapshot or at `as_of`."""
     ineligible_reason: Global___IneligibleReason.ValueType
     """Why there is no score; unspecified where `eligible` is true."""
     @_builtins.property

@@ -26,10 +26,15 @@ if _version_not_supported:
 
 
 class ScoringServiceStub:
-    """Answers from the current snapshot: the scores of the whole chain as of one instant.
+    """Answers from the current snapshot, the scores of the whole chain as of one instant, or computed for the call from what the
+    snapshot remembers of a customer and from events that the caller brings.
 
     Every call can fail with FAILED_PRECONDITION (no snapshot yet; the message says what to run), DATA_LOSS (the stored
     bytes are damaged), RESOURCE_EXHAUSTED (too many calls at once) and INVALID_ARGUMENT (a field is out of its limits).
+
+    What is computed for a call is what ingesting the events and scoring the chain anew would say, to 1e-6, but for one thing:
+    the chain's own orders a day are counted over the days that the history covers. It needs the model and the history beside
+    the snapshot; a server that has only the snapshot answers such a call with FAILED_PRECONDITION.
     """
 
     def __init__(self, channel):
@@ -42,6 +47,11 @@ class ScoringServiceStub:
                 '/ebbtide.v1.ScoringService/ScoreCustomer',
                 request_serializer=ebbtide_dot_v1_dot_scoring__pb2.ScoreCustomerRequest.SerializeToString,
                 response_deserializer=ebbtide_dot_v1_dot_scoring__pb2.ScoreCustomerResponse.FromString,
+                _registered_method=True)
+        self.ScoreHistory = channel.unary_unary(
+                '/ebbtide.v1.ScoringService/ScoreHistory',
+                request_serializer=ebbtide_dot_v1_dot_scoring__pb2.ScoreHistoryRequest.SerializeToString,
+                response_deserializer=ebbtide_dot_v1_dot_scoring__pb2.ScoreHistoryResponse.FromString,
                 _registered_method=True)
         self.BatchScore = channel.unary_stream(
                 '/ebbtide.v1.ScoringService/BatchScore',
@@ -56,17 +66,29 @@ class ScoringServiceStub:
 
 
 class ScoringServiceServicer:
-    """Answers from the current snapshot: the scores of the whole chain as of one instant.
+    """Answers from the current snapshot, the scores of the whole chain as of one instant, or computed for the call from what the
+    snapshot remembers of a customer and from events that the caller brings.
 
     Every call can fail with FAILED_PRECONDITION (no snapshot yet; the message says what to run), DATA_LOSS (the stored
     bytes are damaged), RESOURCE_EXHAUSTED (too many calls at once) and INVALID_ARGUMENT (a field is out of its limits).
+
+    What is computed for a call is what ingesting the events and scoring the chain anew would say, to 1e-6, but for one thing:
+    the chain's own orders a day are counted over the days that the history covers. It needs the model and the history beside
+    the snapshot; a server that has only the snapshot answers such a call with FAILED_PRECONDITION.
     """
 
     def ScoreCustomer(self, request, context):
-        """Scores one customer.
+        """Scores one customer: from the snapshot, or where `as_of` or `recent_events` are given, live.
 
-        NOT_FOUND: no history holds the customer. A customer who is known but has no score is answered with
-        `eligible` = false and the reason.
+        NOT_FOUND: no history holds the customer, and there are no recent events to go by. A customer who is known but has no
+        score is answered with `eligible` = false and the reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ScoreHistory(self, request, context):
+        """Scores a customer of whom the store need not know anything, from the events in the request alone.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +118,11 @@ def add_ScoringServiceServicer_to_server(servicer, server):
                     request_deserializer=ebbtide_dot_v1_dot_scoring__pb2.ScoreCustomerRequest.FromString,
                     response_serializer=ebbtide_dot_v1_dot_scoring__pb2.ScoreCustomerResponse.SerializeToString,
             ),
+            'ScoreHistory': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScoreHistory,
+                    request_deserializer=ebbtide_dot_v1_dot_scoring__pb2.ScoreHistoryRequest.FromString,
+                    response_serializer=ebbtide_dot_v1_dot_scoring__pb2.ScoreHistoryResponse.SerializeToString,
+            ),
             'BatchScore': grpc.unary_stream_rpc_method_handler(
                     servicer.BatchScore,
                     request_deserializer=ebbtide_dot_v1_dot_scoring__pb2.BatchScoreRequest.FromString,
@@ -115,10 +142,15 @@ def add_ScoringServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ScoringService:
-    """Answers from the current snapshot: the scores of the whole chain as of one instant.
+    """Answers from the current snapshot, the scores of the whole chain as of one instant, or computed for the call from what the
+    snapshot remembers of a customer and from events that the caller brings.
 
     Every call can fail with FAILED_PRECONDITION (no snapshot yet; the message says what to run), DATA_LOSS (the stored
     bytes are damaged), RESOURCE_EXHAUSTED (too many calls at once) and INVALID_ARGUMENT (a field is out of its limits).
+
+    What is computed for a call is what ingesting the events and scoring the chain anew would say, to 1e-6, but for one thing:
+    the chain's own orders a day are counted over the days that the history covers. It needs the model and the history beside
+    the snapshot; a server that has only the snapshot answers such a call with FAILED_PRECONDITION.
     """
 
     @staticmethod
@@ -138,6 +170,33 @@ class ScoringService:
             '/ebbtide.v1.ScoringService/ScoreCustomer',
             ebbtide_dot_v1_dot_scoring__pb2.ScoreCustomerRequest.SerializeToString,
             ebbtide_dot_v1_dot_scoring__pb2.ScoreCustomerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreHistory(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ebbtide.v1.ScoringService/ScoreHistory',
+            ebbtide_dot_v1_dot_scoring__pb2.ScoreHistoryRequest.SerializeToString,
+            ebbtide_dot_v1_dot_scoring__pb2.ScoreHistoryResponse.FromString,
             options,
             channel_credentials,
             insecure,

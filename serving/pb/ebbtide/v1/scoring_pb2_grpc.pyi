@@ -32,10 +32,15 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ScoringServiceStub:
-    """Answers from the current snapshot: the scores of the whole chain as of one instant.
+    """Answers from the current snapshot, the scores of the whole chain as of one instant, or computed for the call from what the
+    snapshot remembers of a customer and from events that the caller brings.
 
     Every call can fail with FAILED_PRECONDITION (no snapshot yet; the message says what to run), DATA_LOSS (the stored
     bytes are damaged), RESOURCE_EXHAUSTED (too many calls at once) and INVALID_ARGUMENT (a field is out of its limits).
+
+    What is computed for a call is what ingesting the events and scoring the chain anew would say, to 1e-6, but for one thing:
+    the chain's own orders a day are counted over the days that the history covers. It needs the model and the history beside
+    the snapshot; a server that has only the snapshot answers such a call with FAILED_PRECONDITION.
     """
 
     @_typing.overload
@@ -43,11 +48,13 @@ class ScoringServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ScoringServiceAsyncStub: ...
     ScoreCustomer: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.ScoreCustomerRequest, _scoring_pb2.ScoreCustomerResponse]
-    """Scores one customer.
+    """Scores one customer: from the snapshot, or where `as_of` or `recent_events` are given, live.
 
-    NOT_FOUND: no history holds the customer. A customer who is known but has no score is answered with
-    `eligible` = false and the reason.
+    NOT_FOUND: no history holds the customer, and there are no recent events to go by. A customer who is known but has no
+    score is answered with `eligible` = false and the reason.
     """
+    ScoreHistory: _grpc.UnaryUnaryMultiCallable[_scoring_pb2.ScoreHistoryRequest, _scoring_pb2.ScoreHistoryResponse]
+    """Scores a customer of whom the store need not know anything, from the events in the request alone."""
     BatchScore: _grpc.UnaryStreamMultiCallable[_scoring_pb2.BatchScoreRequest, _scoring_pb2.BatchScoreResponse]
     """Scores many customers, or the whole snapshot, in a stream of messages of about 1 MiB.
 
@@ -58,19 +65,26 @@ class ScoringServiceStub:
 
 @_typing.type_check_only
 class ScoringServiceAsyncStub(ScoringServiceStub):
-    """Answers from the current snapshot: the scores of the whole chain as of one instant.
+    """Answers from the current snapshot, the scores of the whole chain as of one instant, or computed for the call from what the
+    snapshot remembers of a customer and from events that the caller brings.
 
     Every call can fail with FAILED_PRECONDITION (no snapshot yet; the message says what to run), DATA_LOSS (the stored
     bytes are damaged), RESOURCE_EXHAUSTED (too many calls at once) and INVALID_ARGUMENT (a field is out of its limits).
+
+    What is computed for a call is what ingesting the events and scoring the chain anew would say, to 1e-6, but for one thing:
+    the chain's own orders a day are counted over the days that the history covers. It needs the model and the history beside
+    the snapshot; a server that has only the snapshot answers such a call with FAILED_PRECONDITION.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ScoreCustomer: _aio.UnaryUnaryMultiCallable[_scoring_pb2.ScoreCustomerRequest, _scoring_pb2.ScoreCustomerResponse]  # type: ignore[assignment]
-    """Scores one customer.
+    """Scores one customer: from the snapshot, or where `as_of` or `recent_events` are given, live.
 
-    NOT_FOUND: no history holds the customer. A customer who is known but has no score is answered with
-    `eligible` = false and the reason.
+    NOT_FOUND: no history holds the customer, and there are no recent events to go by. A customer who is known but has no
+    score is answered with `eligible` = false and the reason.
     """
+    ScoreHistory: _aio.UnaryUnaryMultiCallable[_scoring_pb2.ScoreHistoryRequest, _scoring_pb2.ScoreHistoryResponse]  # type: ignore[assignment]
+    """Scores a customer of whom the store need not know anything, from the events in the request alone."""
     BatchScore: _aio.UnaryStreamMultiCallable[_scoring_pb2.BatchScoreRequest, _scoring_pb2.BatchScoreResponse]  # type: ignore[assignment]
     """Scores many customers, or the whole snapshot, in a stream of messages of about 1 MiB.
 
@@ -80,10 +94,15 @@ class ScoringServiceAsyncStub(ScoringServiceStub):
     """Lists the customers most at risk, page by page."""
 
 class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Answers from the current snapshot: the scores of the whole chain as of one instant.
+    """Answers from the current snapshot, the scores of the whole chain as of one instant, or computed for the call from what the
+    snapshot remembers of a customer and from events that the caller brings.
 
     Every call can fail with FAILED_PRECONDITION (no snapshot yet; the message says what to run), DATA_LOSS (the stored
     bytes are damaged), RESOURCE_EXHAUSTED (too many calls at once) and INVALID_ARGUMENT (a field is out of its limits).
+
+    What is computed for a call is what ingesting the events and scoring the chain anew would say, to 1e-6, but for one thing:
+    the chain's own orders a day are counted over the days that the history covers. It needs the model and the history beside
+    the snapshot; a server that has only the snapshot answers such a call with FAILED_PRECONDITION.
     """
 
     @_abc_1.abstractmethod
@@ -92,11 +111,19 @@ class ScoringServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _scoring_pb2.ScoreCustomerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_scoring_pb2.ScoreCustomerResponse, _abc.Awaitable[_scoring_pb2.ScoreCustomerResponse]]:
-        """Scores one customer.
+        """Scores one customer: from the snapshot, or where `as_of` or `recent_events` are given, live.
 
-        NOT_FOUND: no history holds the customer. A customer who is known but has no score is answered with
-        `eligible` = false and the reason.
+        NOT_FOUND: no history holds the customer, and there are no recent events to go by. A customer who is known but has no
+        score is answered with `eligible` = false and the reason.
         """
+
+    @_abc_1.abstractmethod
+    def ScoreHistory(
+        self,
+        request: _scoring_pb2.ScoreHistoryRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_scoring_pb2.ScoreHistoryResponse, _abc.Awaitable[_scoring_pb2.ScoreHistoryResponse]]:
+        """Scores a customer of whom the store need not know anything, from the events in the request alone."""
 
     @_abc_1.abstractmethod
     def BatchScore(

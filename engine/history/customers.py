@@ -1,0 +1,124 @@
+"""Customers of a history one by one: the parts stay mapped, and nothing but the customer's own rows is touched.
+
+`History.find` folds a whole bucket where it has several parts, which is right for a job and takes too long for one call.
+"""
+
+from __future__ import annotations
+
+import resource
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from engine.history.customer_events import CustomerEvents, NameBook, merge
+from engine.history.events import CODE_COLUMNS
+from engine.history.history import HISTORY_FOLDER, History
+from engine.history.manifest import PartRecord
+from engine.history.parts import first_events, map_part, names_of
+from engine.schema import EVENT_SCHEMA
+
+# Of the file descriptors that a process may have: a part holds two, and a snapshot one for each bucket.
+_SHARE_KEPT_OPEN = 1 / 3
+_MOST_KEPT_OPEN = 8192
+
+PartsByBucket = Mapping[int, Sequence[PartRecord]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FoundCustomer:
+    """What a history has of a customer.
+
+    num_settled : the first so many events are what they were in an earlier state of the history, and where they were
+    """
+
+    events: CustomerEvents
+    num_settled: int
+
+
+class CustomerLookup:
+    """Finds customers in one state of a history; safe to use from several threads."""
+
+    def __init__(self, history: History) -> None:
+        self._folder = history.store / HISTORY_FOLDER
+        self._parts: PartsByBucket = history.manifest.parts_by_bucket()
+        self._open: OrderedDict[str, _OpenPart] = OrderedDict()
+        self._lock = threading.Lock()
+        most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        can_keep = _MOST_KEPT_OPEN if most_files == resource.RLIM_INFINITY else int(most_files * _SHARE_KEPT_OPEN / 2)
+        self._num_kept_open = min(can_keep, _MOST_KEPT_OPEN)
+
+    def find(self, customer_id: str, bucket: int, *, settled: PartsByBucket) -> FoundCustomer | None:
+        """The events of a customer; None where the history has none.
+
+        bucket  : of the customer
+        settled : the parts of an earlier state of the history
+        raises  : IntegrityError where a part is gone or damaged
+        """
+        parts = self._parts.get(bucket, ())
+        earlier = settled.get(bucket, ())
+        # Parts are never changed: where the earlier ones are still the first, all that they say is still there to be replaced.
+        num_settled_parts = len(earlier) if tuple(parts[: len(earlier)]) == tuple(earlier) else 0
+        found: CustomerEvents | None = None
+        num_settled = 0
+        for place, part in enumerate(parts):
+            newer = self._open_part(part).slice(customer_id)
+            is_settled = place < num_settled_parts
+            if newer is None:
+                continue
+            if found is None:
+                found, num_settled = newer, newer.num_events if is_settled else 0
+                continue
+            merged = merge(found, newer)
+            found = merged.events
+            num_settled = found.num_events if is_settled else min(num_settled, merged.num_kept)
+        return None if found is None else FoundCustomer(events=found, num_settled=num_settled)
+
+    def _open_part(self, record: PartRecord) -> _OpenPart:
+        with self._lock:
+            part = self._open.get(record.path)
+            if part is not None:
+                self._open.move_to_end(record.path)
+                return part
+        customers, events = map_part(self._folder, record)  # outside the lock: threads open parts side by side
+        names = names_of(events, self._folder / record.files[1][0])
+        part = _OpenPart(
+            customer_ids=customers.column("customer_id"),
+            stops=np.append(first_events(customers, events, self._folder / record.files[0][0]), events.num_rows),
+            columns={name: events.column(name).to_numpy(zero_copy_only=True) for name in EVENT_SCHEMA.names},
+            books={name: NameBook(names[name]) for name in CODE_COLUMNS},
+        )
+        with self._lock:
+            part = self._open.setdefault(record.path, part)
+            while len(self._open) > self._num_kept_open:
+                self._open.popitem(last=False)
+        return part
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _OpenPart:
+    """A mapped part; customer i owns rows [stops[i], stops[i + 1])."""
+
+    customer_ids: pa.StringArray
+    stops: NDArray[np.int64]
+    columns: Mapping[str, NDArray[np.generic]]
+    books: Mapping[str, NameBook]
+
+    def slice(self, customer_id: str) -> CustomerEvents | None:
+        """The events of a customer as views."""
+        # Python orders strings by code point, which is the order of their UTF-8 bytes.
+        ids, low, high = self.customer_ids, 0, len(self.customer_ids)
+        while low < high:
+            middle = (low + high) // 2
+            if ids[middle].as_py() < customer_id:
+                low = middle + 1
+            else:
+                high = middle
+        if low == len(ids) or ids[low].as_py() != customer_id:
+            return None
+        rows = slice(int(self.stops[low]), int(self.stops[low + 1]))
+        return CustomerEvents(columns={name: values[rows] for name, values in self.columns.items()}, books=self.books)

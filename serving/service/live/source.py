@@ -1,0 +1,143 @@
+"""Where live scores come from as time goes on: taken up anew when the snapshot or the history is another one."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from engine.errors import (
+    EbbtideError,
+    IntegrityError,
+    NoBundleError,
+    NoHistoryError,
+    NoSnapshotError,
+    PrerequisiteError,
+    RemoteError,
+)
+from engine.history import HISTORY_FOLDER, History
+from engine.history.customers import PartsByBucket
+from engine.history.manifest import MANIFEST_NAME
+from engine.storage import StoreLike, resolve, signature_of
+from serving.service.live.state import LiveState
+from serving.snapshots import Snapshot, SnapshotInputs
+from training.bundle import Bundle, describe, load
+from training.registry import version_folders
+
+_logger = logging.getLogger(__name__)
+
+# What failed is tried again this often: a model may be copied beside the snapshot, a damaged file restored.
+_RETRY_S = 5.0
+_NUM_HISTORIES_SEEN = 8
+
+# The snapshot, and the signature of the history's manifest.
+_Seen = tuple[str, tuple[Any, ...] | None]
+
+
+class LiveSource:
+    """Holds what live scores need for the snapshot that a server answers from.
+
+    snapshot : gives the snapshot in use; raises where there is none
+
+    `refresh` may block (it counts the chain's orders, and loads a bundle) and belongs into a thread; `get` is instant.
+    """
+
+    def __init__(self, store: StoreLike, snapshot: Callable[[], Snapshot]) -> None:
+        self._store = resolve(store)
+        self._snapshot = snapshot
+        self._lock = threading.Lock()  # one refresh at a time
+        self._state: LiveState | None = None
+        self._problem: EbbtideError = RemoteError(
+            "the orders of the history are still being counted for live scores; try again in a moment"
+        )
+        self._taken: _Seen | None = None
+        self._failed: _Seen | None = None
+        self._retry_at_s = 0.0  # monotonic clock
+        self._told = ""
+        self._bundle: Bundle | None = None
+        # By hash of the manifest: a snapshot may come out when the history that it was made from is not the newest any more.
+        self._parts_seen: OrderedDict[str, PartsByBucket] = OrderedDict()
+
+    def get(self) -> LiveState:
+        """raises : what stands in the way: NoSnapshotError, NoHistoryError, NoBundleError, IntegrityError, RemoteError"""
+        if self._state is None:
+            # A new one each time: a raised exception carries the trace of the call that it ended.
+            raise type(self._problem)(str(self._problem))
+        return self._state
+
+    def refresh(self) -> bool:
+        """Take up the snapshot in use and the history as it is now, if either is another than before; whether that happened."""
+        with self._lock:
+            try:
+                snapshot = self._snapshot()
+                seen = (f"{snapshot.snapshot_id} {id(snapshot)}", signature_of(self._store / HISTORY_FOLDER / MANIFEST_NAME))
+            except EbbtideError as error:
+                self._refuse(error)
+                return False
+            if seen == self._taken:
+                self._told = ""
+                return False
+            if seen == self._failed and time.monotonic() < self._retry_at_s:
+                return False
+            try:
+                self._state = self._take_up(snapshot)
+            except (EbbtideError, OSError, pa.ArrowException) as error:
+                self._taken, self._failed, self._retry_at_s = None, seen, time.monotonic() + _RETRY_S
+                self._refuse(error)
+                return False
+            self._taken, self._failed, self._told = seen, None, ""
+            _logger.info("live scores from snapshot %s and the history as it is now", snapshot.snapshot_id)
+            return True
+
+    def _take_up(self, snapshot: Snapshot) -> LiveState:
+        bundle = self._bundle
+        if bundle is None or bundle.content_hash != snapshot.inputs.model_hash:
+            bundle = find_bundle(self._store, snapshot.inputs)
+        history = History.open(self._store)
+        if history.manifest.first_order_us is None:
+            raise NoHistoryError(f"the history of {self._store} holds no orders; ingest purchases first")
+        self._parts_seen[history.manifest_hash] = history.manifest.parts_by_bucket()
+        while len(self._parts_seen) > _NUM_HISTORIES_SEEN:
+            self._parts_seen.popitem(last=False)
+        settled = self._parts_seen.get(snapshot.inputs.history_hash, {})
+        self._bundle = bundle
+        return LiveState(snapshot=snapshot, bundle=bundle, history=history, activity=history.activity(), settled=settled)
+
+    def _refuse(self, error: Exception) -> None:
+        """Told once, and not at every look."""
+        is_news, self._told = str(error) != self._told, str(error)
+        if isinstance(error, RemoteError) and self._state is not None:
+            if is_news:
+                _logger.error("looking for a newer history failed, and is tried again: %s", error)
+            return
+        self._state = None
+        self._problem = (
+            error if isinstance(error, PrerequisiteError | IntegrityError | RemoteError) else IntegrityError(str(error))
+        )
+        if is_news and not isinstance(error, NoSnapshotError):  # without a snapshot there are no scores at all, which others tell
+            _logger.warning("no live scores, only those of the snapshot: %s", error)
+
+
+def find_bundle(store: StoreLike, inputs: SnapshotInputs) -> Bundle:
+    """The bundle that made a snapshot, wherever in the store it lies.
+
+    raises : NoBundleError, IntegrityError
+    """
+    store = resolve(store)
+    folders = version_folders(store)
+    folders.sort(key=lambda folder: f"{folder.parent.name}/{folder.name}" != inputs.model_version)  # its own place first
+    for folder in folders:
+        try:
+            if describe(folder).content_hash == inputs.model_hash:
+                return load(folder)
+        except (IntegrityError, NoBundleError) as error:
+            _logger.warning("looking for bundle %s, passed over %s: %s", inputs.model_version, folder, error)
+    raise NoBundleError(
+        f"{store} holds no bundle {inputs.model_version} with hash {inputs.model_hash}, which made the snapshot: as_of, "
+        "recent_events and ScoreHistory need it; copy it into the store's folder models, or ask without them"
+    )

@@ -1,0 +1,62 @@
+"""What live scores are computed from: a snapshot, its bundle and a state of the history, laid out for one customer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.activity import DailyActivity
+from engine.history import History
+from engine.history.customers import CustomerLookup, PartsByBucket
+from serving.snapshots import Snapshot, floats
+from serving.snapshots.search import find_string
+from training.bundle import Bundle
+from training.inference import SingleForward
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """What a snapshot remembers of a customer.
+
+    state : float32[state_size], after the first num_events events
+    """
+
+    num_events: int
+    state: NDArray[np.float32]
+
+
+class LiveState:
+    """Immutable; safe to use from several threads.
+
+    activity : of the history, orders of the whole chain per day
+    settled  : the parts of the history that the snapshot was made from; empty where they are not known any more, so that what
+               the snapshot remembers cannot be trusted
+    """
+
+    def __init__(
+        self, *, snapshot: Snapshot, bundle: Bundle, history: History, activity: DailyActivity, settled: PartsByBucket
+    ) -> None:
+        self.snapshot = snapshot
+        self.num_buckets = history.num_buckets
+        self.lookup = CustomerLookup(history)
+        self.coverage = history.manifest.coverage
+        self.first_order_us = history.manifest.first_order_us or 0  # there is one: without orders nothing is taken up
+        self.activity = activity
+        self.settled = settled
+        self.forward = SingleForward(bundle.model)
+        self.state_size = bundle.model.state_size
+        self._memories = [(memory.column("num_events").to_numpy(), floats(memory, "state")) for memory in snapshot.memories]
+
+    def recall(self, customer_id: str, hashed: int) -> Memory | None:
+        """What the snapshot remembers of a customer; None where it has no row.
+
+        hashed : of the id, as engine.hashing.hash_text gives it
+        """
+        bucket = hashed % len(self._memories)
+        row = find_string(self.snapshot.batches[bucket].column("customer_id"), customer_id)
+        if row < 0:
+            return None
+        num_events, states = self._memories[bucket]
+        return Memory(num_events=int(num_events[row]), state=states[row])
