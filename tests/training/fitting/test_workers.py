@@ -21,6 +21,7 @@ from training.model import SequenceModel
 from training.past import take_past
 from training.queries import queries_at
 from training.situation import NUM_SITUATION_FEATURES
+from training.spend import fit_spend_scale, spend_targets
 from training.tokens import all_event_tokens
 
 
@@ -46,7 +47,9 @@ def past(history: History) -> Partition:
 def shares_of(past: Partition, workers: Workers) -> list[Share]:
     queries = queries_at(past, [AS_OF_US - 30 * 86_400_000_000], known_until_us=AS_OF_US, active_within_days=60)
     situation = np.random.default_rng(0).standard_normal((len(queries), NUM_SITUATION_FEATURES)).astype(np.float32)
-    batches = EpochBatches(queries, situation, cut_pieces(past.offsets, QUICK.model.context_events), QUICK)
+    asked = (queries.customer_index, queries.as_of_us, queries.known_days)
+    spend = spend_targets(past, fit_spend_scale(past), *asked, situation, np.asarray(QUICK.model.edges_days))
+    batches = EpochBatches(queries, situation, spend, cut_pieces(past.offsets, QUICK.model.context_events), QUICK)
     tokens = np.nan_to_num(all_event_tokens(past))
     return list(batches.shuffled(tokens, np.random.default_rng(1), workers))
 
@@ -60,8 +63,9 @@ def test_shares_are_of_the_same_batches_and_add_up_to_their_loss(past: Partition
         assert sorted(np.concatenate([one.rows for one in own])) == list(range(share.num_rows))
         assert all(one.num_rows == share.num_rows for one in own)
         with torch.inference_mode():
-            total = sum(float(one.batch.losses(network)[0]) * one.weight for one in own)
-            assert total == pytest.approx(float(share.batch.losses(network)[0]), rel=1e-5)
+            for head in (0, 1):
+                total = sum(float(one.batch.losses(network)[head]) * one.weight for one in own)
+                assert total == pytest.approx(float(share.batch.losses(network)[head]), rel=1e-5)
 
 
 def test_a_worker_without_a_piece_counts_for_nothing(past: Partition) -> None:
