@@ -14,7 +14,7 @@ from engine.instants import DAY_US, format_instant
 from serving.cli.output import console, count, json_option, literal, print_json, table
 
 if TYPE_CHECKING:
-    from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, ScoreContext
+    from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, Reasons, ScoreContext
 
 target_option = click.option(
     "--target", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT", help="Where `ebbtide serve` listens."
@@ -95,7 +95,14 @@ def describe_context(context: ScoreContext) -> dict[str, Any]:
 def describe_customer(customer: CustomerScore) -> dict[str, Any]:
     """One score, for --json."""
     fields = {name: value.name if isinstance(value, Enum) else value for name, value in asdict(customer).items()}
+    fields["reasons"] = describe_reasons(customer.reasons) if customer.reasons else None
     return fields | {"tier": customer.tier.name.lower(), "last_purchase": format_instant(customer.last_purchase_us)}
+
+
+def describe_reasons(reasons: Reasons) -> dict[str, Any]:
+    """Why, for --json."""
+    fields = asdict(reasons)
+    return fields | {"strongest": [entry | {"kind": entry["kind"].name} for entry in fields["strongest"]]}
 
 
 def describe_answer(customer_id: str, answer: CustomerAnswer) -> dict[str, Any]:
@@ -126,7 +133,23 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
         expected = count(max(1, round(customer.expected_days_to_purchase)), "day")
         last = f"{_days_ago(customer, context)}{where}"
         out.print(f"    last bought {last}; {orders} so far; next purchase expected in {expected}")
+        if customer.reasons is not None:
+            print_reasons(customer.reasons)
     _print_context(answers[0].context)
+
+
+def print_reasons(reasons: Reasons) -> None:
+    """The strongest reasons of one customer, a line each, in percentage points of the risk."""
+    out = console()
+    if reasons.unavailable:
+        out.print(f"    [dim]no reasons: {literal(reasons.unavailable)}[/]")
+        return
+    for reason in reasons.strongest:
+        out.print(f"    {reason.points:+6.1f}  {literal(reason.sentence)}")
+    out.print(
+        f"    {reasons.other_points:+6.1f}  [dim]all else; "
+        f"counted from the usual customer of the chain at {_percent(reasons.baseline_churn_probability)}[/]"
+    )
 
 
 def print_at_risk(page: AtRiskPage) -> None:
@@ -149,7 +172,25 @@ def print_at_risk(page: AtRiskPage) -> None:
     out.print(
         f"{len(page.customers):,} of {page.total_size:,} customers; risk: no purchase within {page.context.horizon_days} days."
     )
+    _print_whys(page)
     _print_context(page.context)
+
+
+def _print_whys(page: AtRiskPage) -> None:
+    """The strongest reason of each customer of a page, or why there is none."""
+    out = console()
+    with_reasons = [customer for customer in page.customers if customer.reasons is not None]
+    if not with_reasons:
+        return
+    rows = [
+        (literal(customer.customer_id), literal(customer.reasons.strongest[0].sentence))
+        for customer in with_reasons
+        if customer.reasons is not None and customer.reasons.strongest
+    ]
+    if rows:
+        out.print(table((("customer", "left"), ("strongest reason", "wrap")), rows))
+    elif with_reasons[0].reasons is not None:
+        out.print(f"[dim]No reasons: {literal(with_reasons[0].reasons.unavailable)}[/]")
 
 
 def _print_context(context: ScoreContext) -> None:

@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, IneligibleReason, ScoreContext
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.risk import Grade, Tier
+from serving.wire.reasons import read_reasons, reasons_message
 
 
 def context_message(context: ScoreContext) -> pb.ScoreContext:
@@ -42,6 +43,7 @@ def score_message(score: CustomerScore) -> pb.CustomerScore:
         num_orders=score.num_orders,
         store_id=score.store_id,
         expected_days_to_purchase=score.expected_days_to_purchase,
+        reasons=reasons_message(score.reasons) if score.reasons else None,
     )
 
 
@@ -56,6 +58,7 @@ def read_score(message: pb.CustomerScore) -> CustomerScore:
         num_orders=message.num_orders,
         store_id=message.store_id,
         expected_days_to_purchase=message.expected_days_to_purchase,
+        reasons=read_reasons(message.reasons) if message.HasField("reasons") else None,
     )
 
 

@@ -12,15 +12,16 @@ sentences    a sentence for each reason
 from training.reasons.explaining import NUM_REASONS, Explainer, Explanations
 from training.reasons.segments import Usual, measure_usual
 from training.reasons.sentences import write_sentences
-from training.reasons.subjects import NUM_SUBJECTS, SUBJECTS, ReasonKind, Subject
+from training.reasons.subjects import NUM_SUBJECTS, RECENT_EVENTS, SEGMENT, SUBJECTS, Subject
 
 __all__ = [
     "NUM_REASONS",
     "NUM_SUBJECTS",
+    "RECENT_EVENTS",
+    "SEGMENT",
     "SUBJECTS",
     "Explainer",
     "Explanations",
-    "ReasonKind",
     "Subject",
     "Usual",
     "measure_usual",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,30 +11,19 @@ from engine.indicators import INDICATORS
 from training.situation import SITUATION_NAMES
 
 
-class ReasonKind(IntEnum):
-    """What sort of thing a reason speaks of; the numbers are those of the wire."""
-
-    INDICATOR = 1
-    RECENT_EVENTS = 2
-    SEGMENT = 3
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
     """What a reason speaks of: an indicator by its name, or what no indicator says."""
 
     name: str
-    kind: ReasonKind
     unit: str
 
 
 SUBJECTS: tuple[Subject, ...] = (
-    *(Subject(name=indicator.name, kind=ReasonKind.INDICATOR, unit=indicator.unit) for indicator in INDICATORS),
-    Subject(
-        name="lines_per_order_90d", kind=ReasonKind.INDICATOR, unit="per order"
-    ),  # known where neither amounts nor categories are
-    Subject(name="recent_events", kind=ReasonKind.RECENT_EVENTS, unit="events"),  # all that the state holds
-    Subject(name="buying_rhythm", kind=ReasonKind.SEGMENT, unit="days"),  # that the customer is of this segment and no other
+    *(Subject(name=indicator.name, unit=indicator.unit) for indicator in INDICATORS),
+    Subject(name="lines_per_order_90d", unit="per order"),  # known where neither amounts nor categories are
+    Subject(name="recent_events", unit="events"),  # all that the state holds
+    Subject(name="buying_rhythm", unit="days"),  # that the customer is of this segment and no other
 )
 NUM_SUBJECTS = len(SUBJECTS)
 LINES_PER_ORDER, RECENT_EVENTS, SEGMENT = NUM_SUBJECTS - 3, NUM_SUBJECTS - 2, NUM_SUBJECTS - 1

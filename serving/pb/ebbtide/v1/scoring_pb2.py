@@ -25,39 +25,49 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x65\x62\x62tide/v1/scoring.proto\x12\nebbtide.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x01\n\x0cScoreContext\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x12\n\nmodel_hash\x18\x02 \x01(\t\x12\x13\n\x0bsnapshot_id\x18\x03 \x01(\t\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0chorizon_days\x18\x05 \x01(\x05\x12\x1a\n\x12\x61\x63tive_within_days\x18\x06 \x01(\x05\"\x9e\x02\n\rCustomerScore\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x19\n\x11\x63hurn_probability\x18\x02 \x01(\x02\x12\x12\n\nrisk_score\x18\x03 \x01(\x02\x12$\n\x05grade\x18\x04 \x01(\x0e\x32\x15.ebbtide.v1.RiskGrade\x12\"\n\x04tier\x18\x05 \x01(\x0e\x32\x14.ebbtide.v1.RiskTier\x12\x36\n\x12last_purchase_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nnum_orders\x18\x07 \x01(\x05\x12\x10\n\x08store_id\x18\x08 \x01(\t\x12!\n\x19\x65xpected_days_to_purchase\x18\t \x01(\x02\"W\n\x14ScoreCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x19\n\x0chorizon_days\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0f\n\r_horizon_days\"\xba\x01\n\x15ScoreCustomerResponse\x12+\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x19.ebbtide.v1.CustomerScore\x12\x10\n\x08\x65ligible\x18\x02 \x01(\x08\x12\x37\n\x11ineligible_reason\x18\x03 \x01(\x0e\x32\x1c.ebbtide.v1.IneligibleReason\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext\"~\n\x11\x42\x61tchScoreRequest\x12\x14\n\x0c\x63ustomer_ids\x18\x01 \x03(\t\x12\x19\n\x0chorizon_days\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\'\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x17.ebbtide.v1.BatchFormatB\x0f\n\r_horizon_days\"\xca\x01\n\x12\x42\x61tchScoreResponse\x12)\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext\x12+\n\x07\x63olumns\x18\x02 \x01(\x0b\x32\x18.ebbtide.v1.ScoreColumnsH\x00\x12\x13\n\tarrow_ipc\x18\x03 \x01(\x0cH\x00\x12\x1e\n\x16not_found_customer_ids\x18\x04 \x03(\t\x12\x1f\n\x17ineligible_customer_ids\x18\x05 \x03(\tB\x06\n\x04rows\"\xff\x01\n\x0cScoreColumns\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x03(\t\x12\x10\n\x08store_id\x18\x02 \x03(\t\x12\x18\n\x10last_purchase_us\x18\x03 \x03(\x03\x12\x12\n\nnum_orders\x18\x04 \x03(\x05\x12\x19\n\x11\x63hurn_probability\x18\x05 \x03(\x02\x12\x12\n\nrisk_score\x18\x06 \x03(\x02\x12$\n\x05grade\x18\x07 \x03(\x0e\x32\x15.ebbtide.v1.RiskGrade\x12\"\n\x04tier\x18\x08 \x03(\x0e\x32\x14.ebbtide.v1.RiskTier\x12!\n\x19\x65xpected_days_to_purchase\x18\t \x03(\x02\"\xb8\x01\n\x11ListAtRiskRequest\x12\x15\n\x08store_id\x18\x01 \x01(\tH\x01\x88\x01\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12*\n\tmin_grade\x18\x04 \x01(\x0e\x32\x15.ebbtide.v1.RiskGradeH\x00\x12\x1f\n\x15min_churn_probability\x18\x05 \x01(\x02H\x00\x42\x0b\n\tthresholdB\x0b\n\t_store_id\"\x9a\x01\n\x12ListAtRiskResponse\x12,\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.ebbtide.v1.CustomerScore\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x03\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext*\xd2\x01\n\tRiskGrade\x12\x1a\n\x16RISK_GRADE_UNSPECIFIED\x10\x00\x12\x11\n\rRISK_GRADE_R1\x10\x01\x12\x11\n\rRISK_GRADE_R2\x10\x02\x12\x11\n\rRISK_GRADE_R3\x10\x03\x12\x11\n\rRISK_GRADE_Y1\x10\x04\x12\x11\n\rRISK_GRADE_Y2\x10\x05\x12\x11\n\rRISK_GRADE_Y3\x10\x06\x12\x11\n\rRISK_GRADE_Y4\x10\x07\x12\x11\n\rRISK_GRADE_B1\x10\x08\x12\x11\n\rRISK_GRADE_B2\x10\t*b\n\x08RiskTier\x12\x19\n\x15RISK_TIER_UNSPECIFIED\x10\x00\x12\x11\n\rRISK_TIER_RED\x10\x01\x12\x14\n\x10RISK_TIER_YELLOW\x10\x02\x12\x12\n\x0eRISK_TIER_BLUE\x10\x03*\xb7\x01\n\x10IneligibleReason\x12!\n\x1dINELIGIBLE_REASON_UNSPECIFIED\x10\x00\x12(\n$INELIGIBLE_REASON_NO_RECENT_PURCHASE\x10\x01\x12.\n*INELIGIBLE_REASON_NO_PURCHASE_BEFORE_AS_OF\x10\x02\x12&\n\"INELIGIBLE_REASON_NOT_YET_RESCORED\x10\x03*h\n\x0b\x42\x61tchFormat\x12\x1c\n\x18\x42\x41TCH_FORMAT_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x42\x41TCH_FORMAT_PACKED_COLUMNS\x10\x01\x12\x1a\n\x16\x42\x41TCH_FORMAT_ARROW_IPC\x10\x02\x32\x82\x02\n\x0eScoringService\x12T\n\rScoreCustomer\x12 .ebbtide.v1.ScoreCustomerRequest\x1a!.ebbtide.v1.ScoreCustomerResponse\x12M\n\nBatchScore\x12\x1d.ebbtide.v1.BatchScoreRequest\x1a\x1e.ebbtide.v1.BatchScoreResponse0\x01\x12K\n\nListAtRisk\x12\x1d.ebbtide.v1.ListAtRiskRequest\x1a\x1e.ebbtide.v1.ListAtRiskResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x65\x62\x62tide/v1/scoring.proto\x12\nebbtide.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x01\n\x0cScoreContext\x12\x15\n\rmodel_version\x18\x01 \x01(\t\x12\x12\n\nmodel_hash\x18\x02 \x01(\t\x12\x13\n\x0bsnapshot_id\x18\x03 \x01(\t\x12)\n\x05\x61s_of\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0chorizon_days\x18\x05 \x01(\x05\x12\x1a\n\x12\x61\x63tive_within_days\x18\x06 \x01(\x05\"\xb9\x01\n\x06Reason\x12\x11\n\tindicator\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.ebbtide.v1.ReasonKind\x12\x0e\n\x06points\x18\x03 \x01(\x02\x12\x12\n\x05value\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x18\n\x0busual_value\x18\x05 \x01(\x02H\x01\x88\x01\x01\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12\x10\n\x08sentence\x18\x07 \x01(\tB\x08\n\x06_valueB\x0e\n\x0c_usual_value\"\x7f\n\x07Reasons\x12\"\n\x1a\x62\x61seline_churn_probability\x18\x01 \x01(\x02\x12%\n\tstrongest\x18\x02 \x03(\x0b\x32\x12.ebbtide.v1.Reason\x12\x14\n\x0cother_points\x18\x03 \x01(\x02\x12\x13\n\x0bunavailable\x18\x04 \x01(\t\"\xc4\x02\n\rCustomerScore\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x19\n\x11\x63hurn_probability\x18\x02 \x01(\x02\x12\x12\n\nrisk_score\x18\x03 \x01(\x02\x12$\n\x05grade\x18\x04 \x01(\x0e\x32\x15.ebbtide.v1.RiskGrade\x12\"\n\x04tier\x18\x05 \x01(\x0e\x32\x14.ebbtide.v1.RiskTier\x12\x36\n\x12last_purchase_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nnum_orders\x18\x07 \x01(\x05\x12\x10\n\x08store_id\x18\x08 \x01(\t\x12!\n\x19\x65xpected_days_to_purchase\x18\t \x01(\x02\x12$\n\x07reasons\x18\x0c \x01(\x0b\x32\x13.ebbtide.v1.Reasons\"W\n\x14ScoreCustomerRequest\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x01(\t\x12\x19\n\x0chorizon_days\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\x0f\n\r_horizon_days\"\xba\x01\n\x15ScoreCustomerResponse\x12+\n\x08\x63ustomer\x18\x01 \x01(\x0b\x32\x19.ebbtide.v1.CustomerScore\x12\x10\n\x08\x65ligible\x18\x02 \x01(\x08\x12\x37\n\x11ineligible_reason\x18\x03 \x01(\x0e\x32\x1c.ebbtide.v1.IneligibleReason\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext\"\x97\x01\n\x11\x42\x61tchScoreRequest\x12\x14\n\x0c\x63ustomer_ids\x18\x01 \x03(\t\x12\x19\n\x0chorizon_days\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\'\n\x06\x66ormat\x18\x03 \x01(\x0e\x32\x17.ebbtide.v1.BatchFormat\x12\x17\n\x0finclude_reasons\x18\x04 \x01(\x08\x42\x0f\n\r_horizon_days\"\xca\x01\n\x12\x42\x61tchScoreResponse\x12)\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext\x12+\n\x07\x63olumns\x18\x02 \x01(\x0b\x32\x18.ebbtide.v1.ScoreColumnsH\x00\x12\x13\n\tarrow_ipc\x18\x03 \x01(\x0cH\x00\x12\x1e\n\x16not_found_customer_ids\x18\x04 \x03(\t\x12\x1f\n\x17ineligible_customer_ids\x18\x05 \x03(\tB\x06\n\x04rows\"\xab\x02\n\x0cScoreColumns\x12\x13\n\x0b\x63ustomer_id\x18\x01 \x03(\t\x12\x10\n\x08store_id\x18\x02 \x03(\t\x12\x18\n\x10last_purchase_us\x18\x03 \x03(\x03\x12\x12\n\nnum_orders\x18\x04 \x03(\x05\x12\x19\n\x11\x63hurn_probability\x18\x05 \x03(\x02\x12\x12\n\nrisk_score\x18\x06 \x03(\x02\x12$\n\x05grade\x18\x07 \x03(\x0e\x32\x15.ebbtide.v1.RiskGrade\x12\"\n\x04tier\x18\x08 \x03(\x0e\x32\x14.ebbtide.v1.RiskTier\x12!\n\x19\x65xpected_days_to_purchase\x18\t \x03(\x02\x12*\n\x07reasons\x18\x0c \x01(\x0b\x32\x19.ebbtide.v1.ReasonColumns\"V\n\rReasonSubject\x12\x11\n\tindicator\x18\x01 \x01(\t\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.ebbtide.v1.ReasonKind\x12\x0c\n\x04unit\x18\x03 \x01(\t\"\xcd\x01\n\rReasonColumns\x12\"\n\x1a\x62\x61seline_churn_probability\x18\x01 \x03(\x02\x12\x14\n\x0cother_points\x18\x02 \x03(\x02\x12+\n\x08subjects\x18\x03 \x03(\x0b\x32\x19.ebbtide.v1.ReasonSubject\x12\x0f\n\x07subject\x18\x04 \x03(\x05\x12\x0e\n\x06points\x18\x05 \x03(\x02\x12\r\n\x05value\x18\x06 \x03(\x02\x12\x13\n\x0busual_value\x18\x07 \x03(\x02\x12\x10\n\x08sentence\x18\x08 \x03(\t\"\xb8\x01\n\x11ListAtRiskRequest\x12\x15\n\x08store_id\x18\x01 \x01(\tH\x01\x88\x01\x01\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12*\n\tmin_grade\x18\x04 \x01(\x0e\x32\x15.ebbtide.v1.RiskGradeH\x00\x12\x1f\n\x15min_churn_probability\x18\x05 \x01(\x02H\x00\x42\x0b\n\tthresholdB\x0b\n\t_store_id\"\x9a\x01\n\x12ListAtRiskResponse\x12,\n\tcustomers\x18\x01 \x03(\x0b\x32\x19.ebbtide.v1.CustomerScore\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x03\x12)\n\x07\x63ontext\x18\x04 \x01(\x0b\x32\x18.ebbtide.v1.ScoreContext*\xd2\x01\n\tRiskGrade\x12\x1a\n\x16RISK_GRADE_UNSPECIFIED\x10\x00\x12\x11\n\rRISK_GRADE_R1\x10\x01\x12\x11\n\rRISK_GRADE_R2\x10\x02\x12\x11\n\rRISK_GRADE_R3\x10\x03\x12\x11\n\rRISK_GRADE_Y1\x10\x04\x12\x11\n\rRISK_GRADE_Y2\x10\x05\x12\x11\n\rRISK_GRADE_Y3\x10\x06\x12\x11\n\rRISK_GRADE_Y4\x10\x07\x12\x11\n\rRISK_GRADE_B1\x10\x08\x12\x11\n\rRISK_GRADE_B2\x10\t*b\n\x08RiskTier\x12\x19\n\x15RISK_TIER_UNSPECIFIED\x10\x00\x12\x11\n\rRISK_TIER_RED\x10\x01\x12\x14\n\x10RISK_TIER_YELLOW\x10\x02\x12\x12\n\x0eRISK_TIER_BLUE\x10\x03*\xb7\x01\n\x10IneligibleReason\x12!\n\x1dINELIGIBLE_REASON_UNSPECIFIED\x10\x00\x12(\n$INELIGIBLE_REASON_NO_RECENT_PURCHASE\x10\x01\x12.\n*INELIGIBLE_REASON_NO_PURCHASE_BEFORE_AS_OF\x10\x02\x12&\n\"INELIGIBLE_REASON_NOT_YET_RESCORED\x10\x03*h\n\x0b\x42\x61tchFormat\x12\x1c\n\x18\x42\x41TCH_FORMAT_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x42\x41TCH_FORMAT_PACKED_COLUMNS\x10\x01\x12\x1a\n\x16\x42\x41TCH_FORMAT_ARROW_IPC\x10\x02*|\n\nReasonKind\x12\x1b\n\x17REASON_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15REASON_KIND_INDICATOR\x10\x01\x12\x1d\n\x19REASON_KIND_RECENT_EVENTS\x10\x02\x12\x17\n\x13REASON_KIND_SEGMENT\x10\x03\x32\x82\x02\n\x0eScoringService\x12T\n\rScoreCustomer\x12 .ebbtide.v1.ScoreCustomerRequest\x1a!.ebbtide.v1.ScoreCustomerResponse\x12M\n\nBatchScore\x12\x1d.ebbtide.v1.BatchScoreRequest\x1a\x1e.ebbtide.v1.BatchScoreResponse0\x01\x12K\n\nListAtRisk\x12\x1d.ebbtide.v1.ListAtRiskRequest\x1a\x1e.ebbtide.v1.ListAtRiskResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ebbtide.v1.scoring_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RISKGRADE']._serialized_start=1750
-  _globals['_RISKGRADE']._serialized_end=1960
-  _globals['_RISKTIER']._serialized_start=1962
-  _globals['_RISKTIER']._serialized_end=2060
-  _globals['_INELIGIBLEREASON']._serialized_start=2063
-  _globals['_INELIGIBLEREASON']._serialized_end=2246
-  _globals['_BATCHFORMAT']._serialized_start=2248
-  _globals['_BATCHFORMAT']._serialized_end=2352
+  _globals['_RISKGRADE']._serialized_start=2471
+  _globals['_RISKGRADE']._serialized_end=2681
+  _globals['_RISKTIER']._serialized_start=2683
+  _globals['_RISKTIER']._serialized_end=2781
+  _globals['_INELIGIBLEREASON']._serialized_start=2784
+  _globals['_INELIGIBLEREASON']._serialized_end=2967
+  _globals['_BATCHFORMAT']._serialized_start=2969
+  _globals['_BATCHFORMAT']._serialized_end=3073
+  _globals['_REASONKIND']._serialized_start=3075
+  _globals['_REASONKIND']._serialized_end=3199
   _globals['_SCORECONTEXT']._serialized_start=74
   _globals['_SCORECONTEXT']._serialized_end=245
-  _globals['_CUSTOMERSCORE']._serialized_start=248
-  _globals['_CUSTOMERSCORE']._serialized_end=534
-  _globals['_SCORECUSTOMERREQUEST']._serialized_start=536
-  _globals['_SCORECUSTOMERREQUEST']._serialized_end=623
-  _globals['_SCORECUSTOMERRESPONSE']._serialized_start=626
-  _globals['_SCORECUSTOMERRESPONSE']._serialized_end=812
-  _globals['_BATCHSCOREREQUEST']._serialized_start=814
-  _globals['_BATCHSCOREREQUEST']._serialized_end=940
-  _globals['_BATCHSCORERESPONSE']._serialized_start=943
-  _globals['_BATCHSCORERESPONSE']._serialized_end=1145
-  _globals['_SCORECOLUMNS']._serialized_start=1148
-  _globals['_SCORECOLUMNS']._serialized_end=1403
-  _globals['_LISTATRISKREQUEST']._serialized_start=1406
-  _globals['_LISTATRISKREQUEST']._serialized_end=1590
-  _globals['_LISTATRISKRESPONSE']._serialized_start=1593
-  _globals['_LISTATRISKRESPONSE']._serialized_end=1747
-  _globals['_SCORINGSERVICE']._serialized_start=2355
-  _globals['_SCORINGSERVICE']._serialized_end=2613
+  _globals['_REASON']._serialized_start=248
+  _globals['_REASON']._serialized_end=433
+  _globals['_REASONS']._serialized_start=435
+  _globals['_REASONS']._serialized_end=562
+  _globals['_CUSTOMERSCORE']._serialized_start=565
+  _globals['_CUSTOMERSCORE']._serialized_end=889
+  _globals['_SCORECUSTOMERREQUEST']._serialized_start=891
+  _globals['_SCORECUSTOMERREQUEST']._serialized_end=978
+  _globals['_SCORECUSTOMERRESPONSE']._serialized_start=981
+  _globals['_SCORECUSTOMERRESPONSE']._serialized_end=1167
+  _globals['_BATCHSCOREREQUEST']._serialized_start=1170
+  _globals['_BATCHSCOREREQUEST']._serialized_end=1321
+  _globals['_BATCHSCORERESPONSE']._serialized_start=1324
+  _globals['_BATCHSCORERESPONSE']._serialized_end=1526
+  _globals['_SCORECOLUMNS']._serialized_start=1529
+  _globals['_SCORECOLUMNS']._serialized_end=1828
+  _globals['_REASONSUBJECT']._serialized_start=1830
+  _globals['_REASONSUBJECT']._serialized_end=1916
+  _globals['_REASONCOLUMNS']._serialized_start=1919
+  _globals['_REASONCOLUMNS']._serialized_end=2124
+  _globals['_LISTATRISKREQUEST']._serialized_start=2127
+  _globals['_LISTATRISKREQUEST']._serialized_end=2311
+  _globals['_LISTATRISKRESPONSE']._serialized_start=2314
+  _globals['_LISTATRISKRESPONSE']._serialized_end=2468
+  _globals['_SCORINGSERVICE']._serialized_start=3202
+  _globals['_SCORINGSERVICE']._serialized_end=3460
 # @@protoc_insertion_point(module_scope)
