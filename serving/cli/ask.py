@@ -145,11 +145,9 @@ def print_reasons(reasons: Reasons) -> None:
         out.print(f"    [dim]no reasons: {literal(reasons.unavailable)}[/]")
         return
     for reason in reasons.strongest:
-        out.print(f"    {reason.points:+6.1f}  {literal(reason.sentence)}")
-    out.print(
-        f"    {reasons.other_points:+6.1f}  [dim]all else; "
-        f"counted from the usual customer of the chain at {_percent(reasons.baseline_churn_probability)}[/]"
-    )
+        out.print(f"    {_points(reason.points)}  {literal(reason.sentence)}")
+    baseline = _percent(reasons.baseline_churn_probability)
+    out.print(f"    {_points(reasons.other_points)}  [dim]all else; counted from {baseline}, the usual customer of the chain[/]")
 
 
 def print_at_risk(page: AtRiskPage) -> None:
@@ -201,6 +199,10 @@ def _print_context(context: ScoreContext) -> None:
 
 def _percent(probability: float) -> str:
     return f"{100 * probability:.1f} %"
+
+
+def _points(points: float) -> str:
+    return f"{round(points, 1) + 0.0:+6.1f}"  # no -0.0
 
 
 def _days_ago(customer: CustomerScore, context: ScoreContext) -> str:

@@ -43,9 +43,14 @@ class Usual:
     num_customers: NDArray[np.int64]
 
     def segment_of(self, summary: NDArray[np.float32]) -> NDArray[np.int64]:
-        """int64[n], the segment of each customer, from float32[n, len(SUMMARY_COLUMNS)]; the chain where theirs is too small."""
+        """int64[n], the segment of each customer, from float32[n, len(SUMMARY_COLUMNS)].
+
+        Where theirs is too small: of who bought on one day that of the slowest rhythm, else, and if that is too small, the chain.
+        """
         segment = _place(summary, self.bounds_days)
-        return np.where(self.num_customers[segment] < FEWEST_CUSTOMERS, CHAIN, segment)
+        is_large = self.num_customers >= FEWEST_CUSTOMERS
+        segment = np.where((segment == ONE_DAY) & ~is_large[ONE_DAY], len(is_large) - 1, segment)
+        return np.where(is_large[segment], segment, CHAIN)
 
     def situation(self, as_of_us: int, activity: DailyActivity) -> NDArray[np.float32]:
         """The situations of the baselines: float32[num_segments, NUM_SITUATION_FEATURES]."""
