@@ -121,7 +121,7 @@ class Explainer:
             points=100.0 * chosen,
             value=np.take_along_axis(own, subject, axis=1),
             usual=np.take_along_axis(usual, subject, axis=1),
-            other=100.0 * (probability - baseline - chosen.sum(axis=1)),
+            other=100.0 * (by_subject.sum(axis=1) - chosen.sum(axis=1)),
         )
 
     @property

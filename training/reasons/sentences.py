@@ -16,6 +16,9 @@ from training.reasons.wording import WORDINGS, Wording
 _DIGITS = np.array([4 if subject.name.startswith(("spend_", "basket_90d")) else 3 for subject in SUBJECTS])
 _DIGITS[RECENT_EVENTS] = 6
 
+# So few are written one by one: looking for equal ones would cost more than it saves.
+_FEW_CUSTOMERS = 16
+
 
 def write_sentences(
     found: Explanations, usual: Usual, *, num_orders: NDArray[np.int32], last_purchase_us: NDArray[np.int64]
@@ -28,8 +31,12 @@ def write_sentences(
     subject = found.subject.ravel()
     is_events = subject == RECENT_EVENTS
     # A thousand customers need a few hundred sentences between them, so that each is written once.
-    value = _rounded(np.where(is_events, np.repeat(num_orders, width), found.value.ravel()), _DIGITS[subject])
+    told = np.where(is_events, np.repeat(num_orders, width), np.where(subject == SEGMENT, 0, found.value.ravel()))
+    value = _rounded(told, _DIGITS[subject])
     day = np.where(is_events, np.repeat(last_purchase_us // DAY_US, width), 0)
+    if len(subject) <= width * _FEW_CUSTOMERS:
+        few = [_sentence(found, usual, row, value=float(value[row]), day=int(day[row])) for row in range(len(subject))]
+        return pa.array(few, pa.string())
     raises = is_events & (found.points.ravel() > 0)
     segment = np.repeat(found.segment, width)
     known = np.nan_to_num(value, nan=-1e30)  # NaN is not equal to itself

@@ -50,6 +50,7 @@ def _sentences(explainer: Explainer, customers: Customers, found: Explanations) 
 
 def test_baseline_reasons_and_the_rest_add_up_to_the_risk(explainer: Explainer, customers: Customers) -> None:
     found = _explain(explainer, customers)
+    assert np.ptp(found.probability) > 0.1
     total = found.baseline + found.points.sum(axis=1) + found.other
     assert np.abs(total - 100 * found.probability).max() <= 0.1
     by_subject, _, probability = explainer.contributions(customers.states, customers.summary, customers.last_event_us)
