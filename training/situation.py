@@ -14,10 +14,11 @@ from training.tokens import circle
 
 SITUATION_NAMES: tuple[str, ...] = SITUATION_COLUMNS
 NUM_SITUATION_FEATURES = len(SITUATION_NAMES)
+SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUATION_NAMES.index("year_cos"))
+
 # Windows of the chain's activity, in days.
 _CHAIN_WINDOWS = (7, 28, 91)
 LONGEST_CHAIN_WINDOW = max(_CHAIN_WINDOWS)
-SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUATION_NAMES.index("year_cos"))
 
 
 def describe_situation(

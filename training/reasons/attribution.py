@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from training.reasons.risk import HorizonRisk
-from training.threads import one_torch_thread
+from training.threads import share_rows
 
 # Contributions may miss the difference by this much, in probability: a twentieth of what is promised, since errors of single ones
 # may cancel in the sum. With 2e-4 one of a very bent model was off by 1.4e-3; with this one, of real ones, by 8e-5.
@@ -73,12 +73,14 @@ class IntegratedGradients:
         num_customers = len(inputs)
         contributions = torch.empty((num_customers, self._of_group.shape[1]))
         probability, residual = torch.empty(num_customers), torch.empty(num_customers)
-        with one_torch_thread(), torch.inference_mode():
-            for begin in range(0, num_customers, _BATCH_CUSTOMERS):
-                chosen = slice(begin, begin + _BATCH_CUSTOMERS)
+
+        def fill(chosen: slice) -> None:
+            with torch.inference_mode():  # a thread of its own does not inherit it
                 which = torch.from_numpy(baseline_of[chosen])
                 by_input, probability[chosen], residual[chosen] = self._integrate(inputs[chosen] - self._baselines[which], which)
                 contributions[chosen] = by_input @ self._of_group
+
+        share_rows(fill, num_customers, _BATCH_CUSTOMERS)
         return Attribution(contributions=contributions.numpy(), probability=probability.numpy(), residual=residual.numpy())
 
     def _integrate(self, step: Tensor, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
