@@ -45,6 +45,12 @@ class DailyActivity:
         start = max(stop - window_days, 0)
         return np.array([self.num_orders[start:stop].sum() / (stop - start) if stop > start else np.nan])
 
+    def before(self, as_of_us: int, num_days: int) -> DailyActivity:
+        """Of the last `num_days` days before the day of an instant: all that `orders_before` looks at there for such windows."""
+        stop = int(np.clip(as_of_us // DAY_US - self.first_day, 0, len(self.num_orders)))
+        start = max(stop - num_days, 0)
+        return DailyActivity(first_day=self.first_day + start, num_orders=self.num_orders[start:stop])
+
 
 def measure_activity(partitions: Iterable[Partition], *, before_us: int | None = None) -> DailyActivity:
     """Count the orders per day of all partitions, only those strictly before an instant if one is given."""

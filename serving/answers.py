@@ -17,6 +17,40 @@ class IneligibleReason(IntEnum):
     NOT_YET_RESCORED = 3
 
 
+class ReasonKind(IntEnum):
+    """What sort of thing a reason speaks of; the numbers are those of the wire."""
+
+    INDICATOR = 1
+    RECENT_EVENTS = 2
+    SEGMENT = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reason:
+    """One reason for a score."""
+
+    indicator: str
+    kind: ReasonKind
+    points: float  # percentage points of the churn probability at the bundle's horizon; below 0 where it lowers it
+    value: float | None  # the customer's; None where not known
+    usual_value: float | None  # of customers who buy about as often
+    unit: str
+    sentence: str  # all of it in English
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reasons:
+    """Why a customer scores as they do.
+
+    100 * baseline, the points of the strongest and the others add up to 100 * the churn probability at the bundle's horizon.
+    """
+
+    baseline_churn_probability: float  # of the usual customer of the chain
+    other_points: float  # of all that is not among the strongest
+    strongest: tuple[Reason, ...]
+    unavailable: str = ""  # why there are none
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScoreContext:
     """What an answer was computed from."""
@@ -67,6 +101,7 @@ class CustomerScore:
     expected_days_to_purchase: float
     expected_spend_90d: float  # currency units, or orders where the chain gave no amounts
     expected_spend_365d: float
+    reasons: Reasons | None = None  # None where nobody asked: in rows of a batch
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,7 +28,7 @@ from serving.answers import AtRiskPage, CustomerAnswer, CustomerEvent, CustomerS
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.risk import Grade
-from serving.wire.batches import BATCH_SCHEMA, read_arrow
+from serving.wire.batches import BATCH_SCHEMA, REASONED_SCHEMA, read_arrow
 from serving.wire.events import event_messages
 from serving.wire.messages import read_context, read_customer, read_page, timestamp
 from serving.wire.status import error_of
@@ -117,17 +117,24 @@ class EbbtideClient:
             request.as_of.CopyFrom(timestamp(as_of_us))
         return read_customer(self._call(self._stub.ScoreHistory, request))
 
-    def batch(self, customer_ids: Sequence[str] | None = None, *, horizon_days: int | None = None) -> BatchScores:
+    def batch(
+        self, customer_ids: Sequence[str] | None = None, *, horizon_days: int | None = None, include_reasons: bool = False
+    ) -> BatchScores:
         """Many customers, or with None the whole snapshot; each is answered once.
 
-        raises : InvalidArgumentError, NoSnapshotError, RemoteError
+        include_reasons : whether every row has reasons; the batches are then of REASONED_SCHEMA
+        raises          : InvalidArgumentError, NoSnapshotError, NoBundleError where the server has no model to give reasons with,
+                          RemoteError
         """
         if customer_ids is not None and len(customer_ids) == 0:
             raise InvalidArgumentError("customer_ids", "found none, expected some, or None for the whole snapshot")
         request = pb.BatchScoreRequest(
-            customer_ids=customer_ids or (), horizon_days=horizon_days, format=pb.BATCH_FORMAT_ARROW_IPC
+            customer_ids=customer_ids or (),
+            horizon_days=horizon_days,
+            format=pb.BATCH_FORMAT_ARROW_IPC,
+            include_reasons=include_reasons,
         )
-        return BatchScores(self._stream(request))
+        return BatchScores(self._stream(request), REASONED_SCHEMA if include_reasons else BATCH_SCHEMA)
 
     def at_risk(
         self,
@@ -211,8 +218,9 @@ class EbbtideClient:
 
 
 class BatchScores:
-    """The answer to a batch: iterate over its record batches (BATCH_SCHEMA) once, or take them all at once.
+    """The answer to a batch: iterate over its record batches once, or take them all at once.
 
+    schema                  : of the record batches, BATCH_SCHEMA or REASONED_SCHEMA
     context                 : what the answer was computed from
     not_found_customer_ids  : asked for, but in no history
     ineligible_customer_ids : known, but without a score in this snapshot
@@ -220,7 +228,8 @@ class BatchScores:
     All three are complete from the start; the rows follow as they are read.
     """
 
-    def __init__(self, responses: Iterator[pb.BatchScoreResponse]) -> None:
+    def __init__(self, responses: Iterator[pb.BatchScoreResponse], schema: pa.Schema = BATCH_SCHEMA) -> None:
+        self.schema = schema
         self._responses = responses
         self.not_found_customer_ids: list[str] = []
         self.ineligible_customer_ids: list[str] = []
@@ -244,7 +253,7 @@ class BatchScores:
 
     def reader(self) -> pa.RecordBatchReader:
         """The same for whatever takes an Arrow stream."""
-        return pa.RecordBatchReader.from_batches(BATCH_SCHEMA, iter(self))
+        return pa.RecordBatchReader.from_batches(self.schema, iter(self))
 
     def read_all(self) -> pa.Table:
-        return pa.Table.from_batches(list(self), BATCH_SCHEMA)
+        return pa.Table.from_batches(list(self), self.schema)

@@ -27,6 +27,7 @@ from kernels import locate_instants
 from serving.scorer import PartitionScores, score_partition
 from serving.snapshots import (
     DoneBucket,
+    RecentActivity,
     Snapshot,
     SnapshotInputs,
     commit,
@@ -121,7 +122,7 @@ def rescore(
         if snapshot is None:
             _refuse_forgotten(history, folder)
             lock.check()
-            commit(store, inputs, done, executor=executor.name)
+            commit(store, inputs, done, executor=executor.name, activity=RecentActivity.of(history.activity(), as_of_us))
             snapshot = open_snapshot(store, inputs.snapshot_id)
         set_current(store, inputs.snapshot_id)
     return RescoreReport(

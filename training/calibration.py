@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 # Precisions of the prior around the identity: standard deviations of 0.05 and 0.08.
 _PRIOR_SHIFT = 400.0
 _PRIOR_SLOPE = 160.0
-_LOWEST_HAZARD, _HIGHEST_HAZARD = 1e-7, -math.log(1e-30)
+LOWEST_HAZARD, HIGHEST_HAZARD = 1e-7, -math.log(1e-30)
 _LOWEST_SLOPE, _HIGHEST_SLOPE = 0.25, 4.0
 
 
@@ -34,7 +34,7 @@ class Calibration:
 
     def apply_to_hazard(self, hazard: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated survival from cumulative hazards -log S of any shape, which are overwritten by it."""
-        np.clip(hazard, _LOWEST_HAZARD, _HIGHEST_HAZARD, out=hazard)
+        np.clip(hazard, LOWEST_HAZARD, HIGHEST_HAZARD, out=hazard)
         np.log(hazard, out=hazard)
         hazard *= self.slope
         hazard += self.shift
@@ -56,7 +56,7 @@ def fit_calibration(
     """
     if len(survival) == 0:
         return Calibration()
-    log_hazard = np.log(np.maximum(-np.log(np.clip(survival, 1e-30, 1.0)), _LOWEST_HAZARD))
+    log_hazard = np.log(np.maximum(-np.log(np.clip(survival, 1e-30, 1.0)), LOWEST_HAZARD))
     weights = np.ones(len(survival)) if weight is None else weight
     design = np.stack([np.ones(len(survival)), log_hazard], axis=1)  # (n, 2)
     start = np.array([0.0, 1.0])
@@ -64,14 +64,14 @@ def fit_calibration(
 
     def objective(parameters: NDArray[np.float64]) -> float:
         hazard = np.exp(np.clip(design @ parameters, -30.0, 30.0))
-        loss = np.where(churned, hazard, -np.log(-np.expm1(-np.maximum(hazard, _LOWEST_HAZARD))))
+        loss = np.where(churned, hazard, -np.log(-np.expm1(-np.maximum(hazard, LOWEST_HAZARD))))
         return float(weights @ loss + 0.5 * precision @ (parameters - start) ** 2)
 
     current, value = start, objective(start)
     for _ in range(50):
         hazard = np.exp(np.clip(design @ current, -30.0, 30.0))
         # Of the loss by log H; the expected (Fisher) curvature is positive everywhere, the observed one is not.
-        odds = hazard / np.expm1(np.maximum(hazard, _LOWEST_HAZARD))
+        odds = hazard / np.expm1(np.maximum(hazard, LOWEST_HAZARD))
         slope = weights * np.where(churned, hazard, -odds)
         curvature = weights * hazard * odds
         gradient = design.T @ slope + precision * (current - start)

@@ -16,6 +16,10 @@ SITUATION_NAMES: tuple[str, ...] = SITUATION_COLUMNS
 NUM_SITUATION_FEATURES = len(SITUATION_NAMES)
 SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUATION_NAMES.index("year_cos"))
 
+# Windows of the chain's activity, in days.
+_CHAIN_WINDOWS = (7, 28, 91)
+LONGEST_CHAIN_WINDOW = max(_CHAIN_WINDOWS)
+
 
 def describe_situation(
     partition: Partition, activity: DailyActivity, customer_index: NDArray[np.int64], as_of_us: NDArray[np.int64]
@@ -63,7 +67,7 @@ def describe_instants(as_of_us: NDArray[np.int64], activity: DailyActivity) -> t
     else:
         instants_us, row = as_of_us, np.arange(len(as_of_us))
     with np.errstate(invalid="ignore", divide="ignore"):
-        week, month, quarter = (np.log(activity.orders_before(instants_us, days)) for days in (7, 28, 91))
+        week, month, quarter = (np.log(activity.orders_before(instants_us, days)) for days in _CHAIN_WINDOWS)
         columns = [
             *circle(instants_us / (7 * DAY_US)),
             *circle(instants_us / (365.2425 * DAY_US)),

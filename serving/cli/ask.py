@@ -18,7 +18,7 @@ from serving.cli.options import Instant
 from serving.cli.output import console, count, json_option, literal, print_json, table
 
 if TYPE_CHECKING:
-    from serving.answers import AtRiskPage, CustomerAnswer, CustomerEvent, CustomerScore, ScoreContext
+    from serving.answers import AtRiskPage, CustomerAnswer, CustomerEvent, CustomerScore, Reasons, ScoreContext
 
 target_option = click.option(
     "--target", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT", help="Where `ebbtide serve` listens."
@@ -181,7 +181,14 @@ def describe_context(context: ScoreContext) -> dict[str, Any]:
 def describe_customer(customer: CustomerScore) -> dict[str, Any]:
     """One score, for --json."""
     fields = {name: value.name if isinstance(value, Enum) else value for name, value in asdict(customer).items()}
+    fields["reasons"] = describe_reasons(customer.reasons) if customer.reasons else None
     return fields | {"tier": customer.tier.name.lower(), "last_purchase": format_instant(customer.last_purchase_us)}
+
+
+def describe_reasons(reasons: Reasons) -> dict[str, Any]:
+    """Why, for --json."""
+    fields = asdict(reasons)
+    return fields | {"strongest": [entry | {"kind": entry["kind"].name} for entry in fields["strongest"]]}
 
 
 def describe_answer(customer_id: str, answer: CustomerAnswer) -> dict[str, Any]:
@@ -214,7 +221,21 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
         out.print(f"    last bought {last}; {orders} so far; next purchase expected in {expected}")
         spend = f"{customer.expected_spend_90d:,.2f} within 90 days, {customer.expected_spend_365d:,.2f} within a year"
         out.print(f"    expected to spend {spend}")
+        if customer.reasons is not None:
+            print_reasons(customer.reasons)
     _print_context(answers[0].context)
+
+
+def print_reasons(reasons: Reasons) -> None:
+    """The strongest reasons of one customer, a line each, in percentage points of the risk."""
+    out = console()
+    if reasons.unavailable:
+        out.print(f"    [dim]no reasons: {literal(reasons.unavailable)}[/]")
+        return
+    for reason in reasons.strongest:
+        out.print(f"    {_points(reason.points)}  {literal(reason.sentence)}")
+    baseline = _percent(reasons.baseline_churn_probability)
+    out.print(f"    {_points(reasons.other_points)}  [dim]all else; counted from {baseline}, the usual customer of the chain[/]")
 
 
 def print_at_risk(page: AtRiskPage) -> None:
@@ -237,7 +258,25 @@ def print_at_risk(page: AtRiskPage) -> None:
     out.print(
         f"{len(page.customers):,} of {page.total_size:,} customers; risk: no purchase within {page.context.horizon_days} days."
     )
+    _print_whys(page)
     _print_context(page.context)
+
+
+def _print_whys(page: AtRiskPage) -> None:
+    """The strongest reason of each customer of a page, or why there is none."""
+    out = console()
+    with_reasons = [customer for customer in page.customers if customer.reasons is not None]
+    if not with_reasons:
+        return
+    rows = [
+        (literal(customer.customer_id), literal(customer.reasons.strongest[0].sentence))
+        for customer in with_reasons
+        if customer.reasons is not None and customer.reasons.strongest
+    ]
+    if rows:
+        out.print(table((("customer", "left"), ("strongest reason", "wrap")), rows))
+    elif with_reasons[0].reasons is not None:
+        out.print(f"[dim]No reasons: {literal(with_reasons[0].reasons.unavailable)}[/]")
 
 
 def _print_context(context: ScoreContext) -> None:
@@ -249,6 +288,10 @@ def _print_context(context: ScoreContext) -> None:
 
 def _percent(probability: float) -> str:
     return f"{100 * probability:.1f} %"
+
+
+def _points(points: float) -> str:
+    return f"{round(points, 1) + 0.0:+6.1f}"  # no -0.0
 
 
 def _days_ago(customer: CustomerScore, context: ScoreContext) -> str:

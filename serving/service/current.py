@@ -10,6 +10,8 @@ import pyarrow as pa
 
 from engine.errors import EbbtideError, IntegrityError, InvalidArgumentError, NoSnapshotError, RemoteError
 from engine.storage import StoreLike, resolve, signature_of
+from serving.service.bundles import served_bundle
+from serving.service.reasoning import SnapshotReasons, reasons_of
 from serving.snapshots import Snapshot, current_path, no_snapshot_error, open_current
 
 _logger = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ class CurrentSnapshot:
         self._store = resolve(store)
         self._snapshot: Snapshot | None = None
         self._previous: Snapshot | None = None
+        self._reasons: dict[str, SnapshotReasons | None] = {}  # by snapshot_id
         self._problem: EbbtideError = no_snapshot_error(store)
         self._signature: tuple[Any, ...] | None = None
         self._is_silent = False
@@ -60,6 +63,10 @@ class CurrentSnapshot:
             f"is of snapshot {snapshot_id}, which is no longer served (now {current.snapshot_id}); begin again without a token",
         )
 
+    def reasons(self, snapshot: Snapshot) -> SnapshotReasons | None:
+        """What gives reasons for the customers of a snapshot that is served; None where nothing does."""
+        return self._reasons.get(snapshot.snapshot_id)
+
     def refresh(self) -> bool:
         """Take up the store's current snapshot, if it is another one than before; whether that happened."""
         try:
@@ -77,6 +84,7 @@ class CurrentSnapshot:
         try:
             snapshot = open_current(self._store)
             num_ranked = len(snapshot.ranking.order)  # sorted here, not in the first call that needs it
+            reasons = reasons_of(snapshot, served_bundle(self._store, snapshot.inputs))
         except (EbbtideError, OSError, pa.ArrowException) as error:
             self._refuse(error)
             return False
@@ -85,6 +93,8 @@ class CurrentSnapshot:
         else:
             # The same one once more: a customer was erased, and may be in the one before, too.
             self._previous = None
+        kept = {self._previous.snapshot_id: self.reasons(self._previous)} if self._previous else {}
+        self._reasons = kept | {snapshot.snapshot_id: reasons}
         self._snapshot = snapshot
         self._retry_at_s = None
         _logger.info("serving snapshot %s: %d customers", snapshot.snapshot_id, num_ranked)

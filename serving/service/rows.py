@@ -6,18 +6,21 @@ import numpy as np
 import pyarrow as pa
 
 from serving.risk import DEFAULT_THRESHOLDS, risk_scores, tiers
+from serving.service.reasoning import SnapshotReasons
 from serving.snapshots import Snapshot, survival
-from serving.wire.batches import BATCH_SCHEMA, GRADE_NAMES, TIER_NAMES
+from serving.wire.batches import BATCH_SCHEMA, GRADE_NAMES, REASONED_SCHEMA, TIER_NAMES
 from training.predict import churn_probability
 
 _GRADE_NAMES, _TIER_NAMES = pa.array(GRADE_NAMES), pa.array(TIER_NAMES)
 
 
-def score_batch(snapshot: Snapshot, rows: pa.RecordBatch, horizon_days: int) -> pa.RecordBatch:
+def score_batch(
+    snapshot: Snapshot, rows: pa.RecordBatch, horizon_days: int, reasons: SnapshotReasons | None = None
+) -> pa.RecordBatch:
     """Scores of some rows of a snapshot.
 
-    rows    : columns of `snapshot_schema`
-    returns : columns of BATCH_SCHEMA, in the same order
+    rows    : columns of `snapshot_schema`; with MEMORY_COLUMNS where there are to be reasons
+    returns : columns of BATCH_SCHEMA, or with reasons of REASONED_SCHEMA, in the same order
     """
     at_own_horizon = rows.column("churn_probability").to_numpy()
     if horizon_days == snapshot.inputs.horizon_days:
@@ -34,4 +37,6 @@ def score_batch(snapshot: Snapshot, rows: pa.RecordBatch, horizon_days: int) -> 
         pa.DictionaryArray.from_arrays(pa.array(tiers(grade) - np.int8(1)), _TIER_NAMES),
         *(rows.column(name) for name in ("expected_days_to_purchase", "expected_spend_90d", "expected_spend_365d")),
     ]
-    return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)
+    if reasons is None:
+        return pa.RecordBatch.from_arrays(arrays, schema=BATCH_SCHEMA)
+    return pa.RecordBatch.from_arrays([*arrays, *reasons.columns(rows)], schema=REASONED_SCHEMA)

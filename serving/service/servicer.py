@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from engine.errors import InvalidArgumentError
+from engine.errors import InvalidArgumentError, NoBundleError
 from serving.answers import AtRiskPage
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
@@ -33,6 +33,7 @@ from serving.service.queries import (
     score_customer,
     score_some,
 )
+from serving.service.reasoning import SnapshotReasons, why_no_reasons
 from serving.snapshots import Snapshot
 from serving.wire.batches import arrow_bytes, columns_message
 from serving.wire.messages import context_message, customer_response, history_response, page_response
@@ -61,8 +62,12 @@ class ScoringService(pb_grpc.ScoringServiceServicer):
                 return customer_response(await self._live.run(answer_customer, request))
             snapshot = self._current.get()
             horizon_days = request.horizon_days if request.HasField("horizon_days") else None
-            # A tenth of a millisecond on mapped memory: a thread would cost more than it saves.
-            answer = score_customer(snapshot, request.customer_id, horizon_days)
+            reasons = self._current.reasons(snapshot)
+            if reasons is None:
+                # A tenth of a millisecond on mapped memory: a thread would cost more than it saves.
+                answer = score_customer(snapshot, request.customer_id, horizon_days)
+            else:
+                answer = await self._in_thread(score_customer, snapshot, request.customer_id, horizon_days, reasons)
             if answer is None:
                 answer = await self._in_thread(explain_absence, snapshot, self._known, request.customer_id, horizon_days)
             return customer_response(answer)
@@ -74,7 +79,11 @@ class ScoringService(pb_grpc.ScoringServiceServicer):
     async def BatchScore(self, request: pb.BatchScoreRequest, context: Context) -> AsyncIterator[pb.BatchScoreResponse]:  # noqa: N802, the wire's name
         async with errors_as_status(context):
             _check_batch(request)
-            responses = _batch_responses(self._current.get(), self._known, request)
+            snapshot = self._current.get()
+            reasons = self._current.reasons(snapshot) if request.include_reasons else None
+            if request.include_reasons and reasons is None and snapshot.num_customers:
+                raise NoBundleError(f"there are no reasons to give: {why_no_reasons(snapshot)}")
+            responses = _batch_responses(snapshot, self._known, request, reasons)
             while (response := await self._in_thread(next, responses, None)) is not None:
                 yield response
 
@@ -93,6 +102,7 @@ class ScoringService(pb_grpc.ScoringServiceServicer):
                     threshold=threshold,
                     page_size=request.page_size,
                     token=token,
+                    reasons=self._current.reasons(snapshot),
                 )
             )
             return page_response(page)
@@ -107,12 +117,14 @@ def _check_batch(request: pb.BatchScoreRequest) -> None:
     check_ids(request.customer_ids)
 
 
-def _batch_responses(snapshot: Snapshot, known: KnownCustomers, request: pb.BatchScoreRequest) -> Iterator[pb.BatchScoreResponse]:
+def _batch_responses(
+    snapshot: Snapshot, known: KnownCustomers, request: pb.BatchScoreRequest, reasons: SnapshotReasons | None
+) -> Iterator[pb.BatchScoreResponse]:
     horizon_days = check_horizon(snapshot, request.horizon_days if request.HasField("horizon_days") else None)
     if request.customer_ids:
-        pieces = score_some(snapshot, known, request.customer_ids, horizon_days)
+        pieces = score_some(snapshot, known, request.customer_ids, horizon_days, reasons)
     else:
-        pieces = score_all(snapshot, horizon_days)
+        pieces = score_all(snapshot, horizon_days, reasons)
     context = context_message(context_of(snapshot, horizon_days))
     is_empty = True
     for piece in pieces:

@@ -24,7 +24,7 @@ from serving.snapshots.listing import (
     list_snapshots,
     list_unfinished,
 )
-from serving.snapshots.manifest import BucketFile, SnapshotInputs, SnapshotManifest
+from serving.snapshots.manifest import BucketFile, RecentActivity, SnapshotInputs, SnapshotManifest
 from serving.snapshots.pruning import Pruning, prune_snapshots
 from serving.snapshots.schema import MEMORY_COLUMNS, snapshot_schema
 from serving.snapshots.snapshot import Snapshot, floats, survival
@@ -37,6 +37,7 @@ __all__ = [
     "ExportReport",
     "Move",
     "Pruning",
+    "RecentActivity",
     "Snapshot",
     "SnapshotErasure",
     "SnapshotInfo",

@@ -33,7 +33,7 @@ from engine.storage import (
     write_bytes,
     write_json,
 )
-from serving.snapshots.manifest import MEND, BucketFile, SnapshotInputs, SnapshotManifest, read_manifest
+from serving.snapshots.manifest import MEND, BucketFile, RecentActivity, SnapshotInputs, SnapshotManifest, read_manifest
 from serving.snapshots.schema import snapshot_schema
 from serving.snapshots.snapshot import Snapshot
 
@@ -106,11 +106,19 @@ def find_done(folder: Place, inputs: SnapshotInputs, bucket: int) -> DoneBucket 
     return done if is_of_these_inputs and done.file.sha256 == sha256_bytes(data) else None
 
 
-def commit(store: StoreLike, inputs: SnapshotInputs, done: Sequence[DoneBucket], *, executor: str) -> SnapshotManifest:
+def commit(
+    store: StoreLike,
+    inputs: SnapshotInputs,
+    done: Sequence[DoneBucket],
+    *,
+    executor: str,
+    activity: RecentActivity | None = None,
+) -> SnapshotManifest:
     """Write the manifest and make the snapshot the current one.
 
-    done   : one per bucket
-    raises : IntegrityError, if a bucket is missing or given twice, or its file is gone
+    done     : one per bucket
+    activity : of the chain; without it nobody can tell reasons
+    raises   : IntegrityError, if a bucket is missing or given twice, or its file is gone
     """
     ordered = sorted(done, key=lambda entry: entry.file.bucket)
     if [entry.file.bucket for entry in ordered] != list(range(inputs.num_buckets)):
@@ -122,6 +130,7 @@ def commit(store: StoreLike, inputs: SnapshotInputs, done: Sequence[DoneBucket],
         device="+".join(sorted({entry.device for entry in ordered})),
         executor=executor,
         files=tuple(entry.file for entry in ordered),
+        activity=activity,
     )
     folder = snapshot_folder(store, manifest.snapshot_id)
     _check_presence(folder, manifest)

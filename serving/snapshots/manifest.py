@@ -9,11 +9,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from engine.activity import DailyActivity
 from engine.errors import IntegrityError
 from engine.files import sha256_bytes
 from engine.instants import DAY_US, format_instant
 from engine.storage import Place
 from serving.snapshots.schema import SCHEMA_VERSION
+from training.situation import LONGEST_CHAIN_WINDOW
 
 # What mends every damage to a snapshot; ends the messages.
 MEND = "run `ebbtide rescore` again"
@@ -64,6 +68,24 @@ class BucketFile:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RecentActivity:
+    """Orders of the whole chain on each of the last days before as_of: what a situation has that no customer's row tells."""
+
+    first_day: int  # days since 1970
+    num_orders: tuple[int, ...]
+
+    @classmethod
+    def of(cls, activity: DailyActivity, as_of_us: int) -> RecentActivity:
+        """As much of the chain's activity as a situation at as_of looks at."""
+        recent = activity.before(as_of_us, LONGEST_CHAIN_WINDOW)
+        return cls(first_day=recent.first_day, num_orders=tuple(recent.num_orders.tolist()))
+
+    def daily(self) -> DailyActivity:
+        """As the situation takes it."""
+        return DailyActivity(first_day=self.first_day, num_orders=np.array(self.num_orders, np.int64))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class SnapshotManifest:
     """What a committed snapshot is."""
 
@@ -73,6 +95,7 @@ class SnapshotManifest:
     device: str  # "cpu" or "cuda", or both where a GPU was lost on the way: "cpu+cuda"
     executor: str
     files: tuple[BucketFile, ...]  # one per bucket, in order
+    activity: RecentActivity | None = None  # None where nobody told: then there are no reasons
 
     def to_json(self) -> dict[str, Any]:
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
@@ -106,7 +129,14 @@ def _parse(values: Mapping[str, Any]) -> SnapshotManifest:
         raise ValueError(f"found schema version {version!r}")
     inputs = SnapshotInputs(**values.pop("inputs"))
     files = tuple(BucketFile(**entry) for entry in values.pop("files"))
-    return SnapshotManifest(inputs=inputs, files=files, **values)
+    activity = _parse_activity(values.pop("activity", None))
+    return SnapshotManifest(inputs=inputs, files=files, activity=activity, **values)
+
+
+def _parse_activity(values: Mapping[str, Any] | None) -> RecentActivity | None:
+    if values is None:
+        return None
+    return RecentActivity(first_day=int(values["first_day"]), num_orders=tuple(int(number) for number in values["num_orders"]))
 
 
 def _inconsistency(manifest: SnapshotManifest, folder: str) -> str:

@@ -68,21 +68,23 @@ class Snapshot:
             rows[places] = np.where(found < 0, -1, found + self._starts[bucket])
         return rows
 
-    def take(self, rows: NDArray[np.int64] | NDArray[np.int32]) -> pa.RecordBatch:
-        """The given rows, in the given order, as one record batch."""
-        pieces = [self.batches[0].slice(0, 0)]
+    def take(self, rows: NDArray[np.int64] | NDArray[np.int32], *, with_memory: bool = False) -> pa.RecordBatch:
+        """The given rows, in the given order, as one record batch; with MEMORY_COLUMNS if asked."""
+        files = self.files if with_memory else self.batches
+        pieces = [files[0].slice(0, 0)]
         places = [np.zeros(0, np.int64)]
         bucket_of_row = np.searchsorted(self._starts, rows, side="right") - 1
         for bucket, members in _groups(bucket_of_row):
-            pieces.append(self.batches[bucket].take(pa.array(rows[members] - self._starts[bucket])))
+            pieces.append(files[bucket].take(pa.array(rows[members] - self._starts[bucket])))
             places.append(members)
         by_bucket = pa.concat_batches(pieces)
         back = np.empty(len(rows), np.int64)
         back[np.concatenate(places)] = np.arange(len(rows))
         return by_bucket.take(pa.array(back))
 
-    def slice(self, begin: int, end: int) -> pa.RecordBatch:
-        """Rows [begin, end), as a view where one bucket holds them all."""
+    def slice(self, begin: int, end: int, *, with_memory: bool = False) -> pa.RecordBatch:
+        """Rows [begin, end), as a view where one bucket holds them all; with MEMORY_COLUMNS if asked."""
+        files = self.files if with_memory else self.batches
         first = int(np.searchsorted(self._starts, begin, side="right")) - 1
         pieces = []
         for bucket in range(max(first, 0), len(self.batches)):
@@ -90,10 +92,10 @@ class Snapshot:
             if start >= end:
                 break
             offset = max(begin - start, 0)
-            pieces.append(self.batches[bucket].slice(offset, end - start - offset))
+            pieces.append(files[bucket].slice(offset, end - start - offset))
         if len(pieces) == 1:
             return pieces[0]
-        return pa.concat_batches([self.batches[0].slice(0, 0), *pieces])
+        return pa.concat_batches([files[0].slice(0, 0), *pieces])
 
     @cached_property
     def ranking(self) -> Ranking:

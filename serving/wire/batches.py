@@ -10,13 +10,14 @@ from engine.errors import RemoteError
 from serving.answers import CustomerScore
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.risk import Grade, Tier
+from serving.wire.reasons import REASON_FIELDS, has_reasons, read_reason_columns, reason_columns_message
 
 GRADE_NAMES = tuple(grade.name for grade in Grade)
 TIER_NAMES = tuple(tier.name.lower() for tier in Tier)
 
 _NAMES_TYPE = pa.dictionary(pa.int8(), pa.string())
 
-# Names, order and units of ScoreColumns in the proto; a reader accepts nothing else.
+# Names, order and units of ScoreColumns in the proto; a reader accepts nothing else, but for the reasons at its end.
 BATCH_SCHEMA = pa.schema(
     [
         pa.field("customer_id", pa.string(), nullable=False),
@@ -33,15 +34,19 @@ BATCH_SCHEMA = pa.schema(
     ]
 )
 
+REASONED_SCHEMA = pa.schema([*BATCH_SCHEMA, *REASON_FIELDS])
+
 # A quarter of gRPC's default receive limit: callers need no setting, and one message occupies the server for milliseconds.
 _MESSAGE_BYTES = 1 << 20
 
 
 def customer_scores(batch: pa.RecordBatch) -> list[CustomerScore]:
-    """The rows of a BATCH_SCHEMA batch as values."""
+    """The rows of a batch as values, with their reasons where it has them."""
     columns = {name: batch.column(name).to_pylist() for name in BATCH_SCHEMA.names}
     columns["grade"] = [Grade[name] for name in columns["grade"]]
     columns["tier"] = [Tier[name.upper()] for name in columns["tier"]]
+    if has_reasons(batch):
+        columns["reasons"] = read_reason_columns(batch)
     return [CustomerScore(**dict(zip(columns, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 
@@ -56,21 +61,22 @@ def split_for_messages(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 
 
 def columns_message(batch: pa.RecordBatch) -> pb.ScoreColumns:
-    """A BATCH_SCHEMA batch as packed repeated fields."""
+    """A batch as packed repeated fields."""
     # By way of NumPy also for strings: to_pylist makes a scalar object of every value first, and takes ten times as long.
     columns = {
         name: column.to_numpy(zero_copy_only=False).tolist()
-        for name, column in zip(BATCH_SCHEMA.names, batch.columns, strict=True)
+        for name, column in ((name, batch.column(name)) for name in BATCH_SCHEMA.names)
         if not pa.types.is_dictionary(column.type)
     }
     grade, tier = ((batch.column(name).indices.to_numpy() + 1).tolist() for name in ("grade", "tier"))
-    return pb.ScoreColumns(**columns, grade=grade, tier=tier)
+    reasons = reason_columns_message(batch) if has_reasons(batch) else None
+    return pb.ScoreColumns(**columns, grade=grade, tier=tier, reasons=reasons)
 
 
 def arrow_bytes(batch: pa.RecordBatch) -> bytes:
-    """A BATCH_SCHEMA batch as a complete Arrow IPC stream."""
+    """A batch as a complete Arrow IPC stream."""
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, BATCH_SCHEMA) as writer:
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     data: bytes = sink.getvalue().to_pybytes()
     return data
@@ -79,12 +85,13 @@ def arrow_bytes(batch: pa.RecordBatch) -> bytes:
 def read_arrow(data: bytes) -> pa.RecordBatch:
     """The reverse, with the schema checked before a value is looked at.
 
-    raises : RemoteError, if the bytes are not one batch of BATCH_SCHEMA
+    raises : RemoteError, if the bytes are not one batch of BATCH_SCHEMA or REASONED_SCHEMA
     """
     try:
         reader = pa.ipc.open_stream(data)
-        if not reader.schema.equals(BATCH_SCHEMA, check_metadata=True):
-            raise RemoteError(f"the server sent columns {reader.schema.to_string()}, expected {BATCH_SCHEMA.to_string()}")
+        expected = REASONED_SCHEMA if REASON_FIELDS[-1].name in reader.schema.names else BATCH_SCHEMA
+        if not reader.schema.equals(expected, check_metadata=True):
+            raise RemoteError(f"the server sent columns {reader.schema.to_string()}, expected {expected.to_string()}")
         batch = reader.read_next_batch()
         batch.validate(full=True)
     except (pa.ArrowException, StopIteration, OSError) as error:

@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, IneligibleReason, ScoreContext
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.risk import Grade, Tier
+from serving.wire.reasons import read_reasons, reasons_message
 
 
 def context_message(context: ScoreContext) -> pb.ScoreContext:
@@ -48,6 +49,7 @@ def score_message(score: CustomerScore) -> pb.CustomerScore:
         expected_days_to_purchase=score.expected_days_to_purchase,
         expected_spend_90d=score.expected_spend_90d,
         expected_spend_365d=score.expected_spend_365d,
+        reasons=reasons_message(score.reasons) if score.reasons else None,
     )
 
 
@@ -64,6 +66,7 @@ def read_score(message: pb.CustomerScore) -> CustomerScore:
         expected_days_to_purchase=message.expected_days_to_purchase,
         expected_spend_90d=message.expected_spend_90d,
         expected_spend_365d=message.expected_spend_365d,
+        reasons=read_reasons(message.reasons) if message.HasField("reasons") else None,
     )
 
 

@@ -34,6 +34,18 @@ def test_the_mean_is_over_whole_days_before_the_day_of_the_instant(
     np.testing.assert_allclose(activity.orders_before(np.repeat(as_of_us, 2), window), [expected, expected])
 
 
+@settings(deadline=None)
+@given(num_orders=st.lists(st.integers(0, 9), max_size=20), day=st.integers(-3, 25), window=st.integers(1, 6))
+def test_the_last_days_before_an_instant_are_all_that_shorter_windows_look_at(
+    num_orders: list[int], day: int, window: int
+) -> None:
+    activity = DailyActivity(first_day=100, num_orders=np.array(num_orders, np.int64))
+    as_of_us = np.array([(100 + day) * DAY_US])
+    recent = activity.before(int(as_of_us[0]), 6)
+    assert len(recent.num_orders) <= 6
+    np.testing.assert_array_equal(recent.orders_before(as_of_us, window), activity.orders_before(as_of_us, window))
+
+
 def test_only_orders_before_the_instant_are_counted(store: Path, write_text: WriteSource) -> None:
     lines = ["a,2017-01-01 10:00,1", "b,2017-01-01 23:59,1", "a,2017-01-03 00:00,1", "b,2017-01-03 12:00,-1", "c,2017-01-04,1"]
     ingest(store, [write_text("t.csv", "customer_id,timestamp,amount", *lines)], num_buckets=4)

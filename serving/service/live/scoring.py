@@ -14,13 +14,22 @@ from engine.history.customer_events import Columns, CustomerEvents, merge
 from engine.indicators import summarise_customer
 from engine.instants import DAY_US
 from engine.schema import EventKind
-from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason, ScoreContext
+from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason, Reasons, ScoreContext
 from serving.risk import DEFAULT_THRESHOLDS, Grade, risk_scores
 from serving.service.live.state import LiveState, Memory
 from serving.wire.events import BroughtEvents
 from training.predict import churn_probability, clip_survival, expected_days_to_purchase
 from training.situation import situation_of
 from training.spend import expected_spend
+
+# What is usual is that of the snapshot's instant, and giving reasons takes longer than scoring: who asks again without events has
+# them.
+_NO_REASONS = Reasons(
+    baseline_churn_probability=0.0,
+    other_points=0.0,
+    strongest=(),
+    unavailable="a live score has none; the same customer without as_of and recent_events has those of the snapshot",
+)
 
 
 def score_known(
@@ -171,5 +180,6 @@ def _score(
         expected_days_to_purchase=float(expected_days_to_purchase(edges_days, survival).astype(np.float32)[0]),
         expected_spend_90d=float(expected_spend(edges_days, outlook.spend, 90).astype(np.float32)[0]),
         expected_spend_365d=float(expected_spend(edges_days, outlook.spend, 365).astype(np.float32)[0]),
+        reasons=_NO_REASONS,
     )
     return CustomerAnswer(customer=score, ineligible_reason=None, context=context)

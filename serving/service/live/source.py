@@ -14,7 +14,6 @@ import pyarrow as pa
 from engine.errors import (
     EbbtideError,
     IntegrityError,
-    NoBundleError,
     NoHistoryError,
     NoSnapshotError,
     PrerequisiteError,
@@ -24,10 +23,10 @@ from engine.history import HISTORY_FOLDER, History
 from engine.history.customers import PartsByBucket
 from engine.history.manifest import MANIFEST_NAME
 from engine.storage import StoreLike, resolve, signature_of
+from serving.service.bundles import find_bundle
 from serving.service.live.state import LiveState
-from serving.snapshots import Snapshot, SnapshotInputs
-from training.bundle import Bundle, describe, load
-from training.registry import version_folders
+from serving.snapshots import Snapshot
+from training.bundle import Bundle
 
 _logger = logging.getLogger(__name__)
 
@@ -121,23 +120,3 @@ class LiveSource:
         )
         if is_news and not isinstance(error, NoSnapshotError):  # without a snapshot there are no scores at all, which others tell
             _logger.warning("no live scores, only those of the snapshot: %s", error)
-
-
-def find_bundle(store: StoreLike, inputs: SnapshotInputs) -> Bundle:
-    """The bundle that made a snapshot, wherever in the store it lies.
-
-    raises : NoBundleError, IntegrityError
-    """
-    store = resolve(store)
-    folders = version_folders(store)
-    folders.sort(key=lambda folder: f"{folder.parent.name}/{folder.name}" != inputs.model_version)  # its own place first
-    for folder in folders:
-        try:
-            if describe(folder).content_hash == inputs.model_hash:
-                return load(folder)
-        except (IntegrityError, NoBundleError) as error:
-            _logger.warning("looking for bundle %s, passed over %s: %s", inputs.model_version, folder, error)
-    raise NoBundleError(
-        f"{store} holds no bundle {inputs.model_version} with hash {inputs.model_hash}, which made the snapshot: as_of, "
-        "recent_events and ScoreHistory need it; copy it into the store's folder models, or ask without them"
-    )

@@ -201,6 +201,34 @@ BATCH_FORMAT_ARROW_IPC: BatchFormat.ValueType  # 2
 """A complete Arrow IPC stream in each message: the cheapest to encode and to read."""
 Global___BatchFormat: _TypeAlias = BatchFormat  # noqa: Y015
 
+class _ReasonKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReasonKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REASON_KIND_UNSPECIFIED: _ReasonKind.ValueType  # 0
+    """Not set."""
+    REASON_KIND_INDICATOR: _ReasonKind.ValueType  # 1
+    """One number about the customer, of those that `ebbtide indicators` lists, or `lines_per_order_90d`."""
+    REASON_KIND_RECENT_EVENTS: _ReasonKind.ValueType  # 2
+    """What was bought in the run of events so far, and when, beyond what the indicators say of it."""
+    REASON_KIND_SEGMENT: _ReasonKind.ValueType  # 3
+    """To be one of those who buy about as often: what is usual for them, against what is usual in the chain."""
+
+class ReasonKind(_ReasonKind, metaclass=_ReasonKindEnumTypeWrapper):
+    """What sort of thing a reason speaks of."""
+
+REASON_KIND_UNSPECIFIED: ReasonKind.ValueType  # 0
+"""Not set."""
+REASON_KIND_INDICATOR: ReasonKind.ValueType  # 1
+"""One number about the customer, of those that `ebbtide indicators` lists, or `lines_per_order_90d`."""
+REASON_KIND_RECENT_EVENTS: ReasonKind.ValueType  # 2
+"""What was bought in the run of events so far, and when, beyond what the indicators say of it."""
+REASON_KIND_SEGMENT: ReasonKind.ValueType  # 3
+"""To be one of those who buy about as often: what is usual for them, against what is usual in the chain."""
+Global___ReasonKind: _TypeAlias = ReasonKind  # noqa: Y015
+
 @_typing.final
 class ScoreContext(_message.Message):
     """What an answer was computed from."""
@@ -256,6 +284,101 @@ class ScoreContext(_message.Message):
 Global___ScoreContext: _TypeAlias = ScoreContext  # noqa: Y015
 
 @_typing.final
+class Reason(_message.Message):
+    """One reason for a score."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDICATOR_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    USUAL_VALUE_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    indicator: _builtins.str
+    """The name of the indicator; `recent_events` and `buying_rhythm` for the other kinds."""
+    kind: Global___ReasonKind.ValueType
+    """What sort of thing it is."""
+    points: _builtins.float
+    """What it adds to the churn probability at the bundle's horizon, in percentage points; below 0 where it lowers it."""
+    value: _builtins.float
+    """The customer's value; unset where it is not known. Of `recent_events` the number of events."""
+    usual_value: _builtins.float
+    """What is usual for customers who buy about as often; for `buying_rhythm` in the whole chain. Unset where not known."""
+    unit: _builtins.str
+    """Unit of both values, such as "days"."""
+    sentence: _builtins.str
+    """All of it in English, for a person in the shop."""
+    def __init__(
+        self,
+        *,
+        indicator: _builtins.str = ...,
+        kind: Global___ReasonKind.ValueType = ...,
+        points: _builtins.float = ...,
+        value: _builtins.float | None = ...,
+        usual_value: _builtins.float | None = ...,
+        unit: _builtins.str = ...,
+        sentence: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_usual_value", b"_usual_value", "_value", b"_value", "usual_value", b"usual_value", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_usual_value", b"_usual_value", "_value", b"_value", "indicator", b"indicator", "kind", b"kind", "points", b"points", "sentence", b"sentence", "unit", b"unit", "usual_value", b"usual_value", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__usual_value: _TypeAlias = _typing.Literal["usual_value"]  # noqa: Y015
+    _WhichOneofArgType__usual_value: _TypeAlias = _typing.Literal["_usual_value", b"_usual_value"]  # noqa: Y015
+    _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
+    _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__usual_value) -> _WhichOneofReturnType__usual_value | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
+
+Global___Reason: _TypeAlias = Reason  # noqa: Y015
+
+@_typing.final
+class Reasons(_message.Message):
+    """Why a customer scores as they do, by integrated gradients over what the model's head sees.
+
+    100 times `baseline_churn_probability`, the points of `strongest` and `other_points` add up to 100 times the churn
+    probability at the bundle's horizon, to 0.1, whatever horizon was asked for.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASELINE_CHURN_PROBABILITY_FIELD_NUMBER: _builtins.int
+    STRONGEST_FIELD_NUMBER: _builtins.int
+    OTHER_POINTS_FIELD_NUMBER: _builtins.int
+    UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    baseline_churn_probability: _builtins.float
+    """Churn probability at the bundle's horizon of the usual customer of the chain, who has the median of every number."""
+    other_points: _builtins.float
+    """Points of everything else together."""
+    unavailable: _builtins.str
+    """Why there are none, in words: the score is live, or the server has the snapshot and not its model. Empty where there
+    are.
+    """
+    @_builtins.property
+    def strongest(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
+        """Three, the strongest first; those that go the customer's way, up from the baseline or down, come before the others."""
+
+    def __init__(
+        self,
+        *,
+        baseline_churn_probability: _builtins.float = ...,
+        strongest: _abc.Iterable[Global___Reason] | None = ...,
+        other_points: _builtins.float = ...,
+        unavailable: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_churn_probability", b"baseline_churn_probability", "other_points", b"other_points", "strongest", b"strongest", "unavailable", b"unavailable"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reasons: _TypeAlias = Reasons  # noqa: Y015
+
+@_typing.final
 class CustomerScore(_message.Message):
     """One customer's score."""
 
@@ -272,6 +395,7 @@ class CustomerScore(_message.Message):
     EXPECTED_DAYS_TO_PURCHASE_FIELD_NUMBER: _builtins.int
     EXPECTED_SPEND_90D_FIELD_NUMBER: _builtins.int
     EXPECTED_SPEND_365D_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """The customer."""
     churn_probability: _builtins.float
@@ -298,6 +422,10 @@ class CustomerScore(_message.Message):
     def last_purchase_time(self) -> _timestamp_pb2.Timestamp:
         """The last purchase before as_of."""
 
+    @_builtins.property
+    def reasons(self) -> Global___Reasons:
+        """Why. Always set in answers to ScoreCustomer and ListAtRisk."""
+
     def __init__(
         self,
         *,
@@ -312,10 +440,11 @@ class CustomerScore(_message.Message):
         expected_days_to_purchase: _builtins.float = ...,
         expected_spend_90d: _builtins.float = ...,
         expected_spend_365d: _builtins.float = ...,
+        reasons: Global___Reasons | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["last_purchase_time", b"last_purchase_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["last_purchase_time", b"last_purchase_time", "reasons", b"reasons"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["churn_probability", b"churn_probability", "customer_id", b"customer_id", "expected_days_to_purchase", b"expected_days_to_purchase", "expected_spend_365d", b"expected_spend_365d", "expected_spend_90d", b"expected_spend_90d", "grade", b"grade", "last_purchase_time", b"last_purchase_time", "num_orders", b"num_orders", "risk_score", b"risk_score", "store_id", b"store_id", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["churn_probability", b"churn_probability", "customer_id", b"customer_id", "expected_days_to_purchase", b"expected_days_to_purchase", "expected_spend_365d", b"expected_spend_365d", "expected_spend_90d", b"expected_spend_90d", "grade", b"grade", "last_purchase_time", b"last_purchase_time", "num_orders", b"num_orders", "reasons", b"reasons", "risk_score", b"risk_score", "store_id", b"store_id", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -583,10 +712,15 @@ class BatchScoreRequest(_message.Message):
     CUSTOMER_IDS_FIELD_NUMBER: _builtins.int
     HORIZON_DAYS_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    INCLUDE_REASONS_FIELD_NUMBER: _builtins.int
     horizon_days: _builtins.int
     """Days ahead, as in ScoreCustomerRequest. Default: the bundle's horizon."""
     format: Global___BatchFormat.ValueType
     """Default: PACKED_COLUMNS."""
+    include_reasons: _builtins.bool
+    """Whether to give reasons for every row; about as much work again as the scoring of it. FAILED_PRECONDITION where the
+    server does not have the model of the snapshot.
+    """
     @_builtins.property
     def customer_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At most 100,000, each of 1 to 256 bytes of UTF-8. Empty: every customer of the snapshot, in the snapshot's own order.
@@ -599,10 +733,11 @@ class BatchScoreRequest(_message.Message):
         customer_ids: _abc.Iterable[_builtins.str] | None = ...,
         horizon_days: _builtins.int | None = ...,
         format: Global___BatchFormat.ValueType = ...,
+        include_reasons: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "horizon_days", b"horizon_days"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "customer_ids", b"customer_ids", "format", b"format", "horizon_days", b"horizon_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "customer_ids", b"customer_ids", "format", b"format", "horizon_days", b"horizon_days", "include_reasons", b"include_reasons"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__horizon_days: _TypeAlias = _typing.Literal["horizon_days"]  # noqa: Y015
     _WhichOneofArgType__horizon_days: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days"]  # noqa: Y015
@@ -625,7 +760,8 @@ class BatchScoreResponse(_message.Message):
     INELIGIBLE_CUSTOMER_IDS_FIELD_NUMBER: _builtins.int
     arrow_ipc: _builtins.bytes
     """Set for ARROW_IPC: a complete IPC stream of one record batch, with the names, order and units of ScoreColumns;
-    `grade` and `tier` are dictionary-encoded strings ("R1", "red").
+    `grade` and `tier` are dictionary-encoded strings ("R1", "red"). With reasons there are three more columns:
+    `baseline_churn_probability`, `other_points`, and `reasons`, a list of three structs with the fields of Reason.
     """
     @_builtins.property
     def context(self) -> Global___ScoreContext:
@@ -679,6 +815,7 @@ class ScoreColumns(_message.Message):
     EXPECTED_DAYS_TO_PURCHASE_FIELD_NUMBER: _builtins.int
     EXPECTED_SPEND_90D_FIELD_NUMBER: _builtins.int
     EXPECTED_SPEND_365D_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def customer_id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The customers."""
@@ -723,6 +860,10 @@ class ScoreColumns(_message.Message):
     def expected_spend_365d(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Expected spend in the 365 days from as_of."""
 
+    @_builtins.property
+    def reasons(self) -> Global___ReasonColumns:
+        """Why; set where the request has `include_reasons`."""
+
     def __init__(
         self,
         *,
@@ -737,14 +878,111 @@ class ScoreColumns(_message.Message):
         expected_days_to_purchase: _abc.Iterable[_builtins.float] | None = ...,
         expected_spend_90d: _abc.Iterable[_builtins.float] | None = ...,
         expected_spend_365d: _abc.Iterable[_builtins.float] | None = ...,
+        reasons: Global___ReasonColumns | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["reasons", b"reasons"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["churn_probability", b"churn_probability", "customer_id", b"customer_id", "expected_days_to_purchase", b"expected_days_to_purchase", "expected_spend_365d", b"expected_spend_365d", "expected_spend_90d", b"expected_spend_90d", "grade", b"grade", "last_purchase_us", b"last_purchase_us", "num_orders", b"num_orders", "risk_score", b"risk_score", "store_id", b"store_id", "tier", b"tier"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["churn_probability", b"churn_probability", "customer_id", b"customer_id", "expected_days_to_purchase", b"expected_days_to_purchase", "expected_spend_365d", b"expected_spend_365d", "expected_spend_90d", b"expected_spend_90d", "grade", b"grade", "last_purchase_us", b"last_purchase_us", "num_orders", b"num_orders", "reasons", b"reasons", "risk_score", b"risk_score", "store_id", b"store_id", "tier", b"tier"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ScoreColumns: _TypeAlias = ScoreColumns  # noqa: Y015
+
+@_typing.final
+class ReasonSubject(_message.Message):
+    """What a reason speaks of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INDICATOR_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    indicator: _builtins.str
+    """As in Reason."""
+    kind: Global___ReasonKind.ValueType
+    """As in Reason."""
+    unit: _builtins.str
+    """As in Reason."""
+    def __init__(
+        self,
+        *,
+        indicator: _builtins.str = ...,
+        kind: Global___ReasonKind.ValueType = ...,
+        unit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["indicator", b"indicator", "kind", b"kind", "unit", b"unit"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReasonSubject: _TypeAlias = ReasonSubject  # noqa: Y015
+
+@_typing.final
+class ReasonColumns(_message.Message):
+    """Reasons by column. The meaning of each is that of Reasons and Reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BASELINE_CHURN_PROBABILITY_FIELD_NUMBER: _builtins.int
+    OTHER_POINTS_FIELD_NUMBER: _builtins.int
+    SUBJECTS_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    POINTS_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    USUAL_VALUE_FIELD_NUMBER: _builtins.int
+    SENTENCE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def baseline_churn_probability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One entry per row."""
+
+    @_builtins.property
+    def other_points(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """One entry per row."""
+
+    @_builtins.property
+    def subjects(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReasonSubject]:
+        """Those that occur in this message."""
+
+    @_builtins.property
+    def subject(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Places in `subjects`. This and all that follow have three entries per row, the strongest first."""
+
+    @_builtins.property
+    def points(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Percentage points."""
+
+    @_builtins.property
+    def value(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The customers' values; NaN where not known."""
+
+    @_builtins.property
+    def usual_value(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The usual values; NaN where not known."""
+
+    @_builtins.property
+    def sentence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In English."""
+
+    def __init__(
+        self,
+        *,
+        baseline_churn_probability: _abc.Iterable[_builtins.float] | None = ...,
+        other_points: _abc.Iterable[_builtins.float] | None = ...,
+        subjects: _abc.Iterable[Global___ReasonSubject] | None = ...,
+        subject: _abc.Iterable[_builtins.int] | None = ...,
+        points: _abc.Iterable[_builtins.float] | None = ...,
+        value: _abc.Iterable[_builtins.float] | None = ...,
+        usual_value: _abc.Iterable[_builtins.float] | None = ...,
+        sentence: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_churn_probability", b"baseline_churn_probability", "other_points", b"other_points", "points", b"points", "sentence", b"sentence", "subject", b"subject", "subjects", b"subjects", "usual_value", b"usual_value", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReasonColumns: _TypeAlias = ReasonColumns  # noqa: Y015
 
 @_typing.final
 class ListAtRiskRequest(_message.Message):

@@ -1,0 +1,109 @@
+"""Reasons for rows of a snapshot: from the row, the bundle and the chain's activity that the manifest keeps, and nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from serving.answers import ReasonKind
+from serving.snapshots import Snapshot, floats
+from serving.wire.reasons import KIND_NAMES, REASON_FIELDS, REASON_TYPE
+from training.bundle import Bundle
+from training.reasons import (
+    NUM_SUBJECTS,
+    RECENT_EVENTS,
+    SEGMENT,
+    SUBJECTS,
+    Explainer,
+    Explanations,
+    measure_usual,
+    write_sentences,
+)
+
+# Medians of this many are within a percent or two of those of all.
+_SAMPLED_CUSTOMERS = 20_000
+
+_INDICATORS = pa.array([subject.name for subject in SUBJECTS], pa.string())
+_UNITS = pa.array([subject.unit for subject in SUBJECTS], pa.string())
+_KINDS = pa.array(KIND_NAMES, pa.string())
+_KIND_OF = np.full(NUM_SUBJECTS, KIND_NAMES.index(ReasonKind.INDICATOR.name.lower()), np.int8)
+_KIND_OF[RECENT_EVENTS] = KIND_NAMES.index(ReasonKind.RECENT_EVENTS.name.lower())
+_KIND_OF[SEGMENT] = KIND_NAMES.index(ReasonKind.SEGMENT.name.lower())
+
+
+class SnapshotReasons:
+    """Gives reasons for the customers of one snapshot; what is usual is measured once, on a sample spread evenly over it."""
+
+    def __init__(self, explainer: Explainer) -> None:
+        self._explainer = explainer
+
+    def columns(self, rows: pa.RecordBatch) -> list[pa.Array]:
+        """Arrays of REASON_FIELDS.
+
+        rows : columns of `snapshot_schema`, with MEMORY_COLUMNS
+        """
+        found = self._explainer.explain(
+            floats(rows, "state"),
+            floats(rows, "summary"),
+            rows.column("last_event_us").to_numpy(),
+            rows.column("num_events").to_numpy(),
+        )
+        sentences = write_sentences(
+            found,
+            self._explainer.usual,
+            num_orders=rows.column("num_orders").to_numpy(),
+            last_purchase_us=rows.column("last_purchase_us").to_numpy(),
+        )
+        baseline = np.full(rows.num_rows, found.baseline / 100, np.float32)
+        entries = _entries(found, sentences)
+        reasons = pa.FixedSizeListArray.from_arrays(entries, type=REASON_FIELDS[-1].type)
+        return [pa.array(baseline), pa.array(found.other), reasons]
+
+
+def reasons_of(snapshot: Snapshot, bundle: Bundle | None) -> SnapshotReasons | None:
+    """What gives reasons for a snapshot's customers; None without the bundle, the chain's activity, or anybody scored."""
+    activity = snapshot.manifest.activity
+    if bundle is None or activity is None or snapshot.num_customers == 0:
+        return None
+    sample = np.linspace(0, snapshot.num_customers - 1, min(snapshot.num_customers, _SAMPLED_CUSTOMERS)).astype(np.int64)
+    rows = snapshot.take(sample, with_memory=True)
+    usual = measure_usual(
+        floats(rows, "summary"),
+        floats(rows, "state"),
+        rows.column("last_event_us").to_numpy(),
+        rows.column("num_events").to_numpy(),
+    )
+    explainer = Explainer(
+        bundle.model,
+        horizon_days=bundle.horizon_days,
+        usual=usual,
+        as_of_us=snapshot.inputs.as_of_us,
+        activity=activity.daily(),
+    )
+    return SnapshotReasons(explainer)
+
+
+def why_no_reasons(snapshot: Snapshot) -> str:
+    """What an answer says in the place of reasons."""
+    if snapshot.manifest.activity is None:
+        return "the snapshot was written without the chain's activity; run `ebbtide rescore` for a newer one"
+    return f"this server has the snapshot and not its model, {snapshot.inputs.model_version}"
+
+
+def _entries(found: Explanations, sentences: pa.StringArray) -> pa.StructArray:
+    subject = found.subject.ravel().astype(np.int8)
+    arrays = [
+        pa.DictionaryArray.from_arrays(pa.array(subject), _INDICATORS),
+        pa.DictionaryArray.from_arrays(pa.array(_KIND_OF[subject]), _KINDS),
+        pa.array(found.points.ravel()),
+        _known(found.value),
+        _known(found.usual),
+        pa.DictionaryArray.from_arrays(pa.array(subject), _UNITS),
+        sentences,
+    ]
+    return pa.StructArray.from_arrays(arrays, fields=list(REASON_TYPE))
+
+
+def _known(values: NDArray[np.float32]) -> pa.Array:
+    return pa.array(values.ravel(), from_pandas=True)

@@ -1,0 +1,55 @@
+"""The risk and its gradient, written out: as the forward path and autograd have them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.training.conftest import AS_OF_US
+from tests.training.reasons.conftest import Customers
+from training.calibration import Calibration
+from training.inference import FittedModel, look_ahead
+from training.predict import churn_probability
+from training.reasons.risk import HorizonRisk, head_inputs
+from training.situation import situation_of
+
+HORIZONS = pytest.mark.parametrize("horizon_days", [0.5, 1, 14, 17.5, 365])
+
+
+def _situation(customers: Customers) -> np.ndarray:
+    instants = np.full(len(customers.states), AS_OF_US)
+    return situation_of(customers.summary, customers.last_event_us, instants, customers.activity)
+
+
+@HORIZONS
+def test_the_risk_is_the_churn_probability_of_the_forward_path(
+    model: FittedModel, customers: Customers, horizon_days: float
+) -> None:
+    model = replace(model, calibration=Calibration(shift=0.2, slope=0.8))
+    situation = _situation(customers)
+    risk = HorizonRisk(model, horizon_days)
+    found = risk.probability(risk.first_layer(head_inputs(model, customers.states, situation)))
+    curves = look_ahead(model, customers.states, situation).survival
+    expected = churn_probability(model.edges_days, np.maximum(curves, 1e-300), horizon_days)
+    np.testing.assert_allclose(found.detach().numpy(), expected, atol=2e-6)
+
+
+@HORIZONS
+def test_the_gradient_is_that_of_autograd(model: FittedModel, customers: Customers, horizon_days: float) -> None:
+    model = replace(model, calibration=Calibration(shift=-0.1, slope=1.3))
+    risk = HorizonRisk(model, horizon_days)
+    first = risk.first_layer(head_inputs(model, customers.states, _situation(customers))).detach().requires_grad_()
+    (expected,) = torch.autograd.grad(risk.probability(first).sum(), first)
+    np.testing.assert_allclose(risk.gradient(first.detach()).numpy(), expected.numpy(), atol=1e-6)
+
+
+def test_where_rates_and_hazards_are_at_their_limits_the_gradient_is_none(model: FittedModel) -> None:
+    risk = HorizonRisk(model, 14)
+    extreme = torch.tensor([[1e6], [-1e6]]).repeat(1, model.config.model.head_size).requires_grad_()
+    (expected,) = torch.autograd.grad(risk.probability(extreme).sum(), extreme)
+    found = risk.gradient(extreme.detach())
+    assert torch.isfinite(found).all()
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-6)

@@ -1,0 +1,68 @@
+"""Segments: who is like whom, and what is usual among them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kernels import SUMMARY_COLUMNS
+from training.reasons.segments import CHAIN, FEWEST_CUSTOMERS, ONE_DAY, Usual, measure_usual
+
+GAP, RECENCY, RATING = (SUMMARY_COLUMNS.index(name) for name in ("gap_mean_days", "recency_days", "rating_mean_180d"))
+
+
+def _chain(*, num_regular: int, num_one_day: int, seed: int = 0) -> tuple[np.ndarray, Usual]:
+    random = np.random.default_rng(seed)
+    num_customers = num_regular + num_one_day
+    summary = np.zeros((num_customers, len(SUMMARY_COLUMNS)), np.float32)
+    summary[:num_regular, GAP] = random.uniform(1, 60, num_regular)
+    summary[num_regular:, GAP] = np.nan
+    summary[:, RECENCY] = np.nan_to_num(summary[:, GAP], nan=80.0) / 2
+    summary[:, RATING] = np.where(random.random(num_customers) < 0.3, 4.0, np.nan)
+    states = random.normal(size=(num_customers, 4)).astype(np.float32)
+    numbers = np.arange(num_customers)
+    return summary, measure_usual(summary, states, numbers.astype(np.int64), numbers.astype(np.int32))
+
+
+def test_customers_are_with_those_who_come_about_as_often() -> None:
+    summary, usual = _chain(num_regular=2000, num_one_day=500)
+    segment = usual.segment_of(summary)
+    assert (segment[2000:] == ONE_DAY).all()
+    assert set(segment[:2000]) == set(range(2, 7))
+    for which in range(2, 7):
+        gaps = summary[segment == which, GAP]
+        assert usual.summary[which, GAP] == np.sort(gaps)[(len(gaps) - 1) // 2]
+        assert gaps.max() <= summary[:2000][segment[:2000] > which, GAP].min(initial=np.inf)
+
+
+def test_what_most_of_them_lack_is_not_known_to_be_usual() -> None:
+    _, usual = _chain(num_regular=2000, num_one_day=500)
+    assert np.isnan(usual.summary[:, RATING]).all()
+    assert np.isnan(usual.summary[ONE_DAY, GAP])
+    assert not np.isnan(usual.summary[CHAIN, GAP])
+
+
+def test_one_time_buyers_who_are_few_stand_with_the_slowest() -> None:
+    summary, usual = _chain(num_regular=2000, num_one_day=FEWEST_CUSTOMERS - 1)
+    assert (usual.segment_of(summary)[2000:] == len(usual.summary) - 1).all()
+
+
+def test_a_small_chain_is_one_segment() -> None:
+    summary, usual = _chain(num_regular=20, num_one_day=3)
+    assert (usual.segment_of(summary) == CHAIN).all()
+    assert np.isfinite(usual.states).all()
+
+
+def test_a_chain_without_a_second_purchase_has_its_one_segment() -> None:
+    summary, usual = _chain(num_regular=0, num_one_day=300)
+    assert (usual.segment_of(summary) == ONE_DAY).all()
+    assert usual.describe(2) == "who bought on several days"
+
+
+def test_segments_are_told_in_words() -> None:
+    _, usual = _chain(num_regular=2000, num_one_day=500)
+    first, *_, last = (f"{days:g}" for days in usual.bounds_days)
+    assert usual.describe(CHAIN) == "of the chain"
+    assert usual.describe(ONE_DAY) == "who bought on one day only"
+    assert usual.describe(2) == f"who buy every {first} days or more often"
+    assert usual.describe(3).startswith(f"who buy every {first} to ")
+    assert usual.describe(6) == f"who buy every {last} days or less often"

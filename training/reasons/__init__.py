@@ -1,0 +1,29 @@
+"""Why a customer scores as they do: contributions to the churn probability, and a sentence for each of the strongest.
+
+subjects     what a reason may speak of, and which inputs belong to it
+risk         the probability and its gradient
+attribution  integrated gradients
+segments     customers who come about as often, and what is usual among them
+explaining   the three strongest reasons
+wording      words for the value of each indicator
+sentences    a sentence for each reason
+"""
+
+from training.reasons.explaining import NUM_REASONS, Explainer, Explanations
+from training.reasons.segments import Usual, measure_usual
+from training.reasons.sentences import write_sentences
+from training.reasons.subjects import NUM_SUBJECTS, RECENT_EVENTS, SEGMENT, SUBJECTS, Subject
+
+__all__ = [
+    "NUM_REASONS",
+    "NUM_SUBJECTS",
+    "RECENT_EVENTS",
+    "SEGMENT",
+    "SUBJECTS",
+    "Explainer",
+    "Explanations",
+    "Subject",
+    "Usual",
+    "measure_usual",
+    "write_sentences",
+]

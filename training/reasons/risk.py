@@ -1,0 +1,85 @@
+"""The calibrated churn probability at one horizon as a function of the head's first layer, and its gradient, written out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from training.calibration import HIGHEST_HAZARD, LOWEST_HAZARD
+from training.hazard import HIGHEST_LOG_RATE, LOWEST_LOG_RATE, bin_widths
+from training.inference import FittedModel
+
+
+class HorizonRisk:
+    """f(z), where z is what the first layer of the head gives before its SiLU.
+
+    first_weight : (H, I), of that layer, so that a gradient by z is brought back to the inputs
+    N: customers, I: inputs of the head, H: its hidden units, K: hazard bins that begin before the horizon.
+
+    No autograd: reasons are asked for inside inference mode, and the backward pass needs no more than is written here.
+    """
+
+    def __init__(self, model: FittedModel, horizon_days: float) -> None:
+        first, second = (layer for layer in model.network_on("cpu").body if isinstance(layer, nn.Linear))
+        edges = model.edges_days
+        upper = int(np.searchsorted(edges, horizon_days))  # as training.predict.churn_probability reads between the edges
+        before = float(edges[upper - 1]) if upper else 0.0
+        rates = model.network_on("cpu").rates
+        self.first_weight = first.weight.detach()
+        self._first_bias = first.bias.detach()
+        self._second_weight = second.weight.detach()
+        self._second_bias = second.bias.detach()
+        self._rate_weight = rates.weight.detach()[: upper + 1].contiguous()
+        self._rate_bias = rates.bias.detach()[: upper + 1].contiguous()
+        self._widths = torch.as_tensor(bin_widths(edges)[: upper + 1], dtype=torch.float32)
+        self._share = (horizon_days - before) / (float(edges[upper]) - before)  # of the last bin
+        self._shift, self._slope = model.calibration.shift, model.calibration.slope
+
+    def first_layer(self, inputs: Tensor) -> Tensor:
+        """(N, I) -> (N, H)"""
+        return torch.addmm(self._first_bias, inputs, self.first_weight.T)
+
+    def probability(self, first: Tensor) -> Tensor:
+        """(N, H) -> (N,)"""
+        hidden = torch.nn.functional.silu(torch.addmm(self._second_bias, torch.nn.functional.silu(first), self._second_weight.T))
+        mass = self._mass(torch.addmm(self._rate_bias, hidden, self._rate_weight.T))
+        return torch.exp(-self._hazard(mass)[0])
+
+    def gradient(self, first: Tensor) -> Tensor:
+        """Of `probability` by its argument. (N, H) -> (N, H)"""
+        before_second = torch.addmm(self._second_bias, torch.nn.functional.silu(first), self._second_weight.T)
+        log_rate = torch.addmm(self._rate_bias, torch.nn.functional.silu(before_second), self._rate_weight.T)
+        mass = self._mass(log_rate)
+        hazard, by_mass = self._hazard(mass)
+        by_rate = -torch.exp(-hazard)[:, None] * by_mass * mass  # the mass is an exponential: it is its own derivative
+        by_rate[(log_rate < LOWEST_LOG_RATE) | (log_rate > HIGHEST_LOG_RATE)] = 0.0
+        by_second = torch.ops.aten.silu_backward(by_rate @ self._rate_weight, before_second)
+        gradient: Tensor = torch.ops.aten.silu_backward(by_second @ self._second_weight, first)
+        return gradient
+
+    def _mass(self, log_rate: Tensor) -> Tensor:
+        return torch.exp(log_rate.clamp(LOWEST_LOG_RATE, HIGHEST_LOG_RATE)) * self._widths
+
+    def _hazard(self, mass: Tensor) -> tuple[Tensor, Tensor]:
+        """Calibrated cumulative hazard at the horizon (N,), and its derivative by the mass of each bin (N, K)."""
+        at_end, slope_at_end = self._calibrate(mass.sum(dim=1))
+        by_mass = (self._share * slope_at_end)[:, None].expand_as(mass)
+        if self._share == 1.0 or mass.shape[1] == 1:
+            return self._share * at_end, by_mass
+        at_start, slope_at_start = self._calibrate(mass[:, :-1].sum(dim=1))
+        by_mass = by_mass.clone()
+        by_mass[:, :-1] += ((1.0 - self._share) * slope_at_start)[:, None]
+        return self._share * at_end + (1.0 - self._share) * at_start, by_mass
+
+    def _calibrate(self, hazard: Tensor) -> tuple[Tensor, Tensor]:
+        """As training.calibration.Calibration, and the derivative. (N,) -> (N,), (N,)"""
+        limited = hazard.clamp(LOWEST_HAZARD, HIGHEST_HAZARD)
+        calibrated = torch.exp(self._shift + self._slope * torch.log(limited))
+        return calibrated, torch.where(limited == hazard, self._slope * calibrated / limited, 0.0)
+
+
+def head_inputs(model: FittedModel, states: NDArray[np.float32], situation: NDArray[np.float32]) -> Tensor:
+    """What the head takes in: float32 (N, I), from float32[n, state_size] and raw float32[n, NUM_SITUATION_FEATURES]."""
+    return torch.from_numpy(np.concatenate([states, model.situation_normaliser.apply(situation)], axis=1))

@@ -1,0 +1,193 @@
+"""What a person reads of each indicator: a fact about the customer, and what is usual, each around one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Render = Callable[[float], str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wording:
+    """Templates around a value in words, `{}`.
+
+    own     : the fact, such as "Last bought {} ago"
+    usual   : the same of {who}, such as "{who} usually did {} ago"
+    missing : the fact where the value is not known
+    render  : a value in words
+    """
+
+    own: str
+    usual: str
+    missing: str
+    render: Render
+
+
+def number(value: float) -> str:
+    """Two significant digits below 10, whole above: 0.35, 1.2, 3, 41, 1,250."""
+    if abs(value) >= 9.95:
+        return f"{value:,.0f}"
+    text = f"{value:.1f}" if abs(value) >= 0.995 or value == 0 else f"{value:.2g}"
+    return text.removesuffix(".0")
+
+
+def duration(days: float) -> str:
+    """Whole days from ten up, halves not below: less than a day, 1 day, 2.5 days, 41 days."""
+    if days < 0.95:
+        return "less than a day"
+    text = number(days)
+    return "1 day" if text == "1" else f"{text} days"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def money(amount: float) -> str:
+    """In the log's own currency, which nobody told ebbtide."""
+    return f"{amount:,.0f}" if abs(amount) >= 100 else f"{amount:.2f}"
+
+
+def _every(days: float) -> str:
+    return "day" if duration(days) == "1 day" else duration(days)
+
+
+def _compared(fewer: str, more: str, same: str, none: str, new: str) -> Render:
+    """Words for a balance, (now - before) / (now + before)."""
+
+    def render(balance: float) -> str:
+        if balance <= -0.999:
+            return none
+        if balance >= 0.999:
+            return new
+        change = 2 * balance / (1 - balance)  # now / before - 1
+        if abs(change) < 0.01:
+            return same
+        if change >= 2:
+            return f"{number(change + 1)} times {same}"
+        return f"{abs(change):.0%} {fewer if change < 0 else more}".replace("%", " %")
+
+    return render
+
+
+_ORDERS_COMPARED = _compared("fewer", "more", "as many", "none, after some", "some, after none")
+_SPEND_COMPARED = _compared("less", "more", "as much", "nothing, after some", "some, after nothing")
+_SIZE_COMPARED = _compared("smaller", "larger", "the same", "down to nothing", "up from nothing")
+
+
+def _orders(count: float) -> str:
+    return "no order" if count < 0.5 else "1 order" if count < 1.5 else f"{count:,.0f} orders"
+
+
+def _complaints(count: float) -> str:
+    return "no complaint" if count < 0.5 else "1 complaint" if count < 1.5 else f"{count:,.0f} complaints"
+
+
+def _above(difference: float) -> str:
+    if abs(difference) < 0.05:
+        return "as high as"
+    return f"{number(abs(difference))} {'above' if difference > 0 else 'below'}"
+
+
+def _wording(own: str, usual: str, missing: str, render: Render) -> Wording:
+    return Wording(own=own, usual=usual, missing=missing, render=render)
+
+
+_ONE_DAY = "Has bought on one day only, so there is no rhythm yet"
+_NO_ORDER_90D = "No order in the last 90 days"
+
+
+def _orders_within(days: int) -> Wording:
+    return _wording(f"{{}} in the last {days} days", "{who} usually have {}", "Orders are not known", _orders)
+
+
+def _spend_within(days: int) -> Wording:
+    return _wording(f"Spent {{}} in the last {days} days", "{who} usually spend {}", "Amounts are not known", money)
+
+
+# Of every indicator, and of what else a reason names.
+WORDINGS: dict[str, Wording] = {
+    "recency_days": _wording("Last bought {} ago", "{who} usually did {} ago", "Has not bought yet", duration),
+    "tenure_days": _wording("First bought {} ago", "{who} usually did {} ago", "Has not bought yet", duration),
+    **{f"orders_{days}d": _orders_within(days) for days in (7, 14, 30, 60, 90)},
+    "orders_change_30d": _wording(
+        "Orders of the last 30 days against the 30 before: {}",
+        "{who} usually have {}",
+        "No order in the last 60 days",
+        _ORDERS_COMPARED,
+    ),
+    "spend_30d": _spend_within(30),
+    "spend_90d": _spend_within(90),
+    "spend_change_30d": _wording(
+        "Spending of the last 30 days against the 30 before: {}",
+        "{who} usually spend {}",
+        "Nothing spent in the last 60 days",
+        _SPEND_COMPARED,
+    ),
+    "gap_mean_days": _wording("Buys every {} on average", "{who} usually buy every {}", _ONE_DAY, _every),
+    "gap_spread_days": _wording(
+        "The time between purchases varies by {}",
+        "{who} usually vary by {}",
+        "Too few purchases to tell a rhythm",
+        duration,
+    ),
+    "gap_longest_days": _wording("The longest pause so far was {}", "{who} usually had one of {}", _ONE_DAY, duration),
+    "lateness": _wording(
+        "Has now been away for {} of the own average pause", "{who} usually have been away for {}", _ONE_DAY, percent
+    ),
+    "weekday_regularity": _wording(
+        "{} of the days with a purchase were the same weekday", "with {who} usually {} are", _NO_ORDER_90D, percent
+    ),
+    "basket_90d": _wording(
+        "An order of the last 90 days came to {} on average",
+        "{who} usually spend {}",
+        _NO_ORDER_90D,
+        money,
+    ),
+    "basket_change_90d": _wording(
+        "The average order of the last 90 days against the 90 before: {}",
+        "with {who} usually it is {}",
+        "No orders on both sides of 90 days ago to compare",
+        _SIZE_COMPARED,
+    ),
+    "discount_share_90d": _wording(
+        "{} of the price was discounted in the last 90 days", "{who} usually get {}", "Discounts are not known", percent
+    ),
+    "categories_per_order_90d": _wording(
+        "{} categories in an average order of the last 90 days", "{who} usually have {}", "Categories are not known", number
+    ),
+    "categories_change_90d": _wording(
+        "Categories in an order of the last 90 days against the 90 before: {}",
+        "{who} usually have {}",
+        "No categories on both sides of 90 days ago to compare",
+        _ORDERS_COMPARED,
+    ),
+    "outlet_share_90d": _wording(
+        "{} of the last 90 days' orders were at the latest outlet",
+        "{who} usually have {} there",
+        _NO_ORDER_90D,
+        percent,
+    ),
+    "outlet_switch_rate_90d": _wording(
+        "Changed store or channel with {} of the last 90 days' orders", "{who} usually do with {}", _NO_ORDER_90D, percent
+    ),
+    "return_rate_180d": _wording(
+        "{} returns for each order of the last 180 days", "{who} usually have {}", "Returns are not known", number
+    ),
+    "days_since_visit": _wording("Last visited a store {} ago", "{who} usually did {} ago", "No visit is known", duration),
+    "days_since_login": _wording("Last logged in {} ago", "{who} usually did {} ago", "No login is known", duration),
+    "rating_mean_180d": _wording(
+        "Rated {} on average in the last 180 days", "{who} usually rate {}", "No rating in the last 180 days", number
+    ),
+    "rating_change_180d": _wording(
+        "The latest rating was {} the mean of those before", "with {who} usually it is {}", "No ratings to compare", _above
+    ),
+    "complaints_90d": _wording("{} in the last 90 days", "{who} usually have {}", "Complaints are not known", _complaints),
+    "contact_response_90d": _wording(
+        "Bought after {} of the last 90 days' contacts", "{who} usually do after {}", "No contact in the last 90 days", percent
+    ),
+    "lines_per_order_90d": _wording(
+        "{} lines in an average order of the last 90 days", "{who} usually have {}", _NO_ORDER_90D, number
+    ),
+}
