@@ -133,9 +133,9 @@ class History:
         return len(self._kept_open) > _NUM_KEPT_OPEN or num_in_memory > _NUM_KEPT_EVENTS
 
     def activity(self) -> DailyActivity:
-        """Orders of the whole chain per day, counted once per object."""
+        """Orders of the whole chain per day, as the manifest keeps them; else counted, once per object."""
         if self._activity is None:
-            self._activity = measure_activity(self.partitions())
+            self._activity = self.manifest.activity or measure_activity(self.partitions())
         return self._activity
 
     def check_as_of(self, as_of_us: int, *, horizon_days: int = 0) -> None:
