@@ -7,13 +7,14 @@ older rows are copied in runs. Nothing is sorted again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.history.events import BucketEvents, concatenate, identity
+from engine.history.events import CODE_COLUMNS, NUMERIC_COLUMNS, BucketEvents, compact, identity, renumber, unite
 from engine.partition import Partition
 from engine.schema import EVENT_SCHEMA
 
@@ -83,31 +84,50 @@ def to_partition(events: BucketEvents) -> Partition:
 
 
 def _fold_two(older: BucketEvents, newer: BucketEvents) -> BucketEvents:
-    replaced, _ = find_twins(older, newer)
-    both = concatenate(older, newer)
-    num_older = older.num_events
-    place = _places(both, older, num_older)
-    row = np.insert(np.arange(num_older), place, np.arange(num_older, both.num_events))
-    if len(replaced):
-        is_replaced = np.zeros(both.num_events, bool)
-        is_replaced[replaced] = True
-        row = row[~is_replaced[row]]
-    return both.take(row)
+    replaced = np.sort(find_twins(older, newer)[0])
+    customer_ids, older_customer, newer_customer = unite(older.customer_ids, newer.customer_ids)
+    place = _places(older, newer, older_customer, newer_customer)
+    kept = np.delete(np.arange(older.num_events), replaced)
+    arrived = place + np.arange(newer.num_events) - np.searchsorted(replaced, place)  # rows of the newer events in the end
+    is_kept = np.ones(len(kept) + newer.num_events, bool)
+    is_kept[arrived] = False
+    source = np.zeros(len(is_kept), np.int64)
+    source[is_kept] = kept
+
+    def merge(of_older: NDArray[Any], of_newer: NDArray[Any]) -> NDArray[Any]:
+        merged = of_older.take(source, mode="clip") if len(kept) else np.empty(len(source), of_older.dtype)
+        merged[arrived] = of_newer
+        return merged
+
+    columns = {name: merge(older.columns[name], newer.columns[name]) for name in NUMERIC_COLUMNS}
+    names = {}
+    for name in CODE_COLUMNS:
+        names[name], of_older, of_newer = unite(older.names[name], newer.names[name])
+        columns[name] = merge(renumber(older.columns[name], of_older), renumber(newer.columns[name], of_newer))
+        if len(replaced):  # the last event of a store may be among them
+            names[name], code = compact(names[name], columns[name].astype(np.int64))
+            columns[name] = code.astype(columns[name].dtype)
+    customer = merge(older_customer[older.customer], newer_customer[newer.customer])
+    return BucketEvents(customer_ids=customer_ids, customer=customer, columns=columns, names=names)
 
 
-def _places(both: BucketEvents, older: BucketEvents, num_older: int) -> NDArray[np.int64]:
-    """int64[num_newer]: before which older row each newer row belongs."""
-    customer = both.customer[num_older:]
-    customers_of_older = both.customer[older.first_event]
-    index = np.searchsorted(customers_of_older, customer)
-    stops = np.append(older.first_event, num_older)
+def _places(
+    older: BucketEvents, newer: BucketEvents, older_customer: NDArray[np.int64], newer_customer: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """int64[num_newer]: before which older row each newer row belongs.
+
+    older_customer, newer_customer : where the customers of each are among those of both
+    """
+    wanted = newer_customer[newer.customer]
+    index = np.searchsorted(older_customer, wanted)
+    stops = np.append(older.first_event, older.num_events)
     low = stops[index]
-    is_known = np.append(customers_of_older, -1)[index] == customer
+    is_known = np.append(older_customer, -1)[index] == wanted
     high = np.where(is_known, stops[np.minimum(index + 1, len(stops) - 1)], low)
 
     names = ("timestamp_us", "order_key", "kind")
     theirs = [older.columns[name] for name in names]
-    ours = [both.columns[name][num_older:] for name in names]
+    ours = [newer.columns[name] for name in names]
     while (searching := low < high).any():
         middle = np.where(searching, (low + high) // 2, 0)
         is_less = np.zeros(len(low), bool)

@@ -13,10 +13,10 @@ import pyarrow as pa
 from engine.activity import DailyActivity, measure_activity
 from engine.errors import AsOfError, InvalidArgumentError, UnknownCustomerError
 from engine.hashing import bucket_of
+from engine.history.checks import check_parts
 from engine.history.folding import fold, to_partition
 from engine.history.manifest import Manifest, PartRecord, read_manifest
 from engine.history.parts import (
-    check_part,
     empty_partition,
     find_missing,
     find_part_problems,
@@ -24,6 +24,7 @@ from engine.history.parts import (
     read_events,
     read_partition,
 )
+from engine.history.pieces import Piece, read_pieces
 from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 from engine.storage import Place, StoreLike, is_remote, resolve
@@ -166,13 +167,20 @@ class History:
             possible = f"expected a date from {format_instant(first_date)} to {format_instant(last_date)}"
         raise AsOfError(f"as-of {format_instant(as_of_us)}{horizon} is not possible: {known}; {possible}")
 
-    def check(self, bucket: int) -> None:
-        """Hash every byte of the parts of a bucket.
+    def pieces(self, bucket: int) -> tuple[Piece, ...]:
+        """The events of a bucket for one pass: as few as can be are folded, and nothing is kept.
 
-        raises : IntegrityError naming the first file that is not as it was written
+        raises : IntegrityError
         """
-        for part in self._parts.get(bucket, ()):
-            check_part(self.store / HISTORY_FOLDER, part)
+        return read_pieces(self.store / HISTORY_FOLDER, self._parts.get(bucket, ()), self._coverage)
+
+    def check(self, bucket: int, *, again: bool = False) -> int:
+        """Hash the parts of a bucket that were not hashed before, or all; see `engine.history.checks`.
+
+        returns : how many were hashed
+        raises  : IntegrityError naming the first file that is not as it was written
+        """
+        return check_parts(self.store / HISTORY_FOLDER, bucket, self._parts.get(bucket, ()), again=again)
 
     def verify(self) -> list[str]:
         """Hash every byte of every part; a line for each problem, none if all is well."""
