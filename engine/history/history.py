@@ -167,12 +167,16 @@ class History:
             possible = f"expected a date from {format_instant(first_date)} to {format_instant(last_date)}"
         raise AsOfError(f"as-of {format_instant(as_of_us)}{horizon} is not possible: {known}; {possible}")
 
+    def parts(self, bucket: int) -> tuple[PartRecord, ...]:
+        """The parts of a bucket, the oldest first."""
+        return self._parts.get(bucket, ())
+
     def pieces(self, bucket: int) -> tuple[Piece, ...]:
         """The events of a bucket for one pass: as few as can be are folded, and nothing is kept.
 
         raises : IntegrityError
         """
-        return read_pieces(self.store / HISTORY_FOLDER, self._parts.get(bucket, ()), self._coverage)
+        return read_pieces(self.store / HISTORY_FOLDER, self.parts(bucket), self._coverage)
 
     def check(self, bucket: int, *, again: bool = False) -> int:
         """Hash the parts of a bucket that were not hashed before, or all; see `engine.history.checks`.
@@ -180,7 +184,7 @@ class History:
         returns : how many were hashed
         raises  : IntegrityError naming the first file that is not as it was written
         """
-        return check_parts(self.store / HISTORY_FOLDER, bucket, self._parts.get(bucket, ()), again=again)
+        return check_parts(self.store / HISTORY_FOLDER, bucket, self.parts(bucket), again=again)
 
     def verify(self) -> list[str]:
         """Hash every byte of every part; a line for each problem, none if all is well."""
