@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.errors import IntegrityError
@@ -73,19 +72,10 @@ def read_events(history: Place, record: PartRecord) -> BucketEvents:
     return _events(_open_part(history, record))
 
 
-def read_split(
-    history: Place, record: PartRecord, customer_ids: pa.StringArray
-) -> tuple[Partition, NDArray[np.int64], BucketEvents]:
-    """The same part whole, and a copy of some customers' events for merging.
-
-    customer_ids : ascending, of whom the part may know some
-    returns      : the partition; int64[num_known], the customers' rows in it, ascending; their events, maybe none
-    """
+def read_both(history: Place, record: PartRecord) -> tuple[Partition, Mapping[str, NDArray[np.generic]]]:
+    """The same part for readers, and all of its columns, which the partition's are of, for merging some of them."""
     part = _open_part(history, record)
-    partition = _partition(part)
-    row = np.asarray(pc.fill_null(pc.index_in(customer_ids, value_set=partition.customer_ids), -1)).astype(np.int64)
-    row = row[row >= 0]
-    return partition, row, _events(part, customers=row)
+    return _partition(part), {name: _view(part.events, name) for name in EVENT_SCHEMA.names}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,20 +115,12 @@ def _partition(part: _Part) -> Partition:
     )
 
 
-def _events(part: _Part, *, customers: NDArray[np.int64] | None = None) -> BucketEvents:
-    """Of all customers, or of the given rows; names that none of these uses stay."""
+def _events(part: _Part) -> BucketEvents:
     ids = part.customers.column("customer_id")
-    columns = {name: _view(part.events, name) for name in EVENT_SCHEMA.names}
-    lengths = np.diff(part.offsets)
-    if customers is not None:
-        ids, lengths = ids.take(pa.array(customers)), lengths[customers]
-        stop = np.cumsum(lengths)
-        rows = np.repeat(part.offsets[customers] - stop + lengths, lengths) + np.arange(lengths.sum())
-        columns = {name: values.take(rows) for name, values in columns.items()}
     return BucketEvents(
         customer_ids=ids,
-        customer=np.repeat(np.arange(len(ids)), lengths),
-        columns=columns,
+        customer=np.repeat(np.arange(len(ids)), np.diff(part.offsets)),
+        columns={name: _view(part.events, name) for name in EVENT_SCHEMA.names},
         names={name: pa.array(part.names[name], pa.string()) for name in CODE_COLUMNS},
     )
 

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.coverage import Coverage
 from engine.history.events import unite
-from engine.history.folding import fold, to_partition
+from engine.history.folding import Columns, Excerpt, fold, fold_onto, to_partition
 from engine.history.manifest import PartRecord
-from engine.history.parts import empty_partition, read_events, read_partition, read_split
+from engine.history.parts import empty_partition, read_both, read_events, read_partition
 from engine.partition import Partition
 from engine.storage import Place
 
@@ -42,14 +43,27 @@ def read_pieces(history: Place, parts: Sequence[PartRecord], coverage: Coverage)
     if len(parts) < 2:
         return (_whole(read_partition(history, parts[0]) if parts else empty_partition(), coverage),)
     newer = fold([read_events(history, part) for part in parts[1:]])
-    partition, touched, older = read_split(history, parts[0], newer.customer_ids)
-    folded = to_partition(fold([older, newer]) if older.num_events else newer)
-    _, rank, folded_rank = unite(partition.customer_ids, folded.customer_ids)
-    is_here = np.ones(partition.num_customers, bool)
-    is_here[touched] = False
+    partition, columns = read_both(history, parts[0])
+    _, rank, newer_rank = unite(partition.customer_ids, newer.customer_ids)
+    is_touched = np.isin(rank, newer_rank, assume_unique=True)
+    folded = to_partition(fold_onto(_excerpt(partition, columns, is_touched, np.searchsorted(newer_rank, rank)), newer))
     return (
-        Piece(partition=replace(partition, coverage=coverage), is_here=is_here, rank=rank),
-        Piece(partition=replace(folded, coverage=coverage), is_here=np.ones(folded.num_customers, bool), rank=folded_rank),
+        Piece(partition=replace(partition, coverage=coverage), is_here=~is_touched, rank=rank),
+        Piece(partition=replace(folded, coverage=coverage), is_here=np.ones(folded.num_customers, bool), rank=newer_rank),
+    )
+
+
+def _excerpt(partition: Partition, columns: Columns, is_touched: NDArray[np.bool_], known_as: NDArray[np.int64]) -> Excerpt:
+    """known_as : int64[num_customers], how a newer part numbers those that are touched"""
+    lengths = np.where(is_touched, np.diff(partition.offsets), 0)
+    stop = np.cumsum(lengths)
+    row = np.repeat(partition.offsets[:-1] - stop + lengths, lengths) + np.arange(lengths.sum())
+    names = {"store_code": partition.store_names, "channel_code": partition.channel_names}
+    return Excerpt(
+        customer=np.repeat(known_as, lengths),
+        row=row,
+        columns=columns,
+        names={name: pa.array(texts, pa.string()) for name, texts in names.items()},
     )
 
 
