@@ -1,4 +1,4 @@
-"""`python -m benchmarks.measured_rescore STORE AS_OF_US [--full] [--threads N | --ray N]`: rescore, and print what it took as JSON."""
+"""`python -m benchmarks.measured_rescore STORE AS_OF_US [--full] [--threads N | --ray N]`: rescore; what it took, as JSON."""
 
 from __future__ import annotations
 
