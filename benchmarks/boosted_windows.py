@@ -1,7 +1,7 @@
 """What a careful analyst has instead of ebbtide: 25 window features by DuckDB, and 300 trees of LightGBM that read them.
 
 `python -m benchmarks.boosted_windows EVENTS_PARQUET AS_OF_US ACTIVE_WITHIN_DAYS MODEL` predicts, and prints what it took as JSON.
-Its model is fitted by `fit` before, outside every clock. Features and trees are for all customers who are eligible, and for nobody
+Its model is fitted by `fit` before, outside every clock. Features and trees are for all who are eligible, and for nobody
 else: five windows of orders, money spent, discounts, returns and visits, each a sum over the events of a window.
 """
 

@@ -1,7 +1,7 @@
 """Rescoring: after 1 % new orders beside DuckDB with LightGBM, in full, on Ray with one worker and with two, and its memory.
 
 Every run is a process of its own with two threads. A run is the median of three, start-up apart; both sides begin with their data
-at rest and a model that is loaded. ebbtide writes and commits its snapshot inside the clock, the peer keeps its answers in memory.
+at rest and a loaded model. ebbtide writes and commits its snapshot inside the clock, the peer keeps its answers in memory.
 """
 
 from __future__ import annotations
