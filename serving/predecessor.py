@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 
 from engine.storage import Place
-from serving.snapshots import SnapshotInputs, SnapshotManifest, list_snapshots
+from serving.snapshots import SnapshotInfo, SnapshotInputs, SnapshotManifest, list_snapshots
 
 _logger = logging.getLogger(__name__)
 
@@ -17,13 +17,13 @@ def find_predecessor(store: Place, inputs: SnapshotInputs) -> SnapshotManifest |
     The history may have changed in whatever way: which states still hold is found out customer by customer. Of several of one
     instant the served one is taken. One that cannot be read is told of in a log line and passed over.
     """
-    found = sorted(list_snapshots(store), key=lambda info: (info.snapshot_id[:16], info.is_current, info.snapshot_id))
-    for info in reversed(found):
-        if info.manifest is None:
+    infos = list_snapshots(store)
+    fitting = [info for info in infos if info.manifest is not None and _fits(info.manifest.inputs, inputs)]
+    chosen = max(fitting, key=lambda info: (_as_of_us(info), info.is_current, info.snapshot_id), default=None)
+    for info in infos:  # ids begin with the instant
+        if info.manifest is None and (chosen is None or info.snapshot_id > chosen.snapshot_id):
             _logger.warning("not beginning from snapshot %s: %s", info.snapshot_id, info.problem)
-        elif _fits(info.manifest.inputs, inputs):
-            return info.manifest
-    return None
+    return None if chosen is None else chosen.manifest
 
 
 def read_predecessor(store: Place, snapshot_id: str) -> SnapshotManifest | None:
@@ -43,6 +43,10 @@ def find_equal(store: Place, inputs: SnapshotInputs, *, full: bool) -> SnapshotI
         if replace(theirs, begun_from="") == inputs and not (full and theirs.begun_from):
             return theirs
     return None
+
+
+def _as_of_us(info: SnapshotInfo) -> int:
+    return -1 if info.manifest is None else info.manifest.inputs.as_of_us
 
 
 def _fits(theirs: SnapshotInputs, ours: SnapshotInputs) -> bool:
