@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from engine.errors import IntegrityError
 from engine.storage import Place
 from serving.snapshots import SnapshotInfo, SnapshotInputs, SnapshotManifest, list_snapshots
 
@@ -17,7 +18,7 @@ def find_predecessor(store: Place, inputs: SnapshotInputs) -> SnapshotManifest |
     The history may have changed in whatever way: which states still hold is found out customer by customer. Of several of one
     instant the served one is taken. One that cannot be read is told of in a log line and passed over.
     """
-    infos = list_snapshots(store)
+    infos = _list(store)
     fitting = [info for info in infos if info.manifest is not None and _fits(info.manifest.inputs, inputs)]
     chosen = max(fitting, key=lambda info: (_as_of_us(info), info.is_current, info.snapshot_id), default=None)
     for info in infos:  # ids begin with the instant
@@ -28,7 +29,7 @@ def find_predecessor(store: Place, inputs: SnapshotInputs) -> SnapshotManifest |
 
 def read_predecessor(store: Place, snapshot_id: str) -> SnapshotManifest | None:
     """The manifest of a snapshot that was begun from; None for an empty id, or where it is not there any more."""
-    return next((info.manifest for info in list_snapshots(store) if snapshot_id and info.snapshot_id == snapshot_id), None)
+    return next((info.manifest for info in _list(store) if snapshot_id and info.snapshot_id == snapshot_id), None)
 
 
 def find_equal(store: Place, inputs: SnapshotInputs, *, full: bool) -> SnapshotInputs | None:
@@ -36,7 +37,7 @@ def find_equal(store: Place, inputs: SnapshotInputs, *, full: bool) -> SnapshotI
 
     full : only one that began from nothing will do
     """
-    for info in list_snapshots(store):
+    for info in _list(store):
         if info.manifest is None:
             continue
         theirs = info.manifest.inputs
@@ -47,6 +48,14 @@ def find_equal(store: Place, inputs: SnapshotInputs, *, full: bool) -> SnapshotI
 
 def _as_of_us(info: SnapshotInfo) -> int:
     return -1 if info.manifest is None else info.manifest.inputs.as_of_us
+
+
+def _list(store: Place) -> list[SnapshotInfo]:
+    try:
+        return list_snapshots(store)
+    except IntegrityError as error:  # of the pointer, which a new snapshot mends
+        _logger.warning("beginning anew: %s", error)
+        return []
 
 
 def _fits(theirs: SnapshotInputs, ours: SnapshotInputs) -> bool:

@@ -231,7 +231,7 @@ def test_a_gpu_that_fails_in_the_middle_costs_its_buckets_and_no_score(
 
     for module in (rescoring, bucket_task):
         monkeypatch.setattr(module, "resolve_device", lambda name: "cuda")
-    for name in ("encode_states", "look_ahead"):
+    for name in ("encode_states", "look_ahead_from_summary"):
         monkeypatch.setattr(scorer, name, work_twice(getattr(scorer, name)))
     with InlineExecutor() as executor, caplog.at_level(logging.WARNING):
         report = rescore(store, as_of_us=TRAINED_AS_OF_US + DAY_US, executor=executor, device="cuda")
