@@ -66,15 +66,16 @@ class Chain:
         """The same as one Parquet file, sorted by customer and time: the best that a peer can be given."""
         path = self.scratch / f"events-{self.config.num_customers}.parquet"
         if not path.exists():
-            connection = connect()
-            connection.execute(f"SET temp_directory = '{self.scratch / 'duckdb'}'")
-            part = path.with_suffix(".part")
-            query = (
-                f"COPY (FROM {self.events_sql} ORDER BY customer_id, timestamp_us) TO '{part}' (FORMAT parquet, COMPRESSION zstd)"
-            )
-            connection.execute(query)
-            part.rename(path)
+            self._write_sorted(self.events_sql, path)
         return path
+
+    def _write_sorted(self, events: str, path: Path) -> None:
+        connection = connect()
+        connection.execute(f"SET temp_directory = '{self.scratch / 'duckdb'}'")
+        part = path.with_suffix(".part")
+        query = f"COPY (FROM {events} ORDER BY customer_id, timestamp_us) TO '{part}' (FORMAT parquet, COMPRESSION zstd)"
+        connection.execute(query)
+        part.rename(path)
 
     def store(self) -> Path:
         """A store that holds the chain."""
@@ -99,6 +100,24 @@ class Chain:
         pq.write_table(newest.set_column(newest.column_names.index("order_id"), "order_id", fresh_ids), path)
         return path
 
+    def next_orders(self) -> Path:
+        """The orders of `nightly`, moved behind the end of the log: what a store that was rescored at the end has not seen."""
+        path = self.scratch / f"next-{self.config.num_customers}.parquet"
+        table = pq.read_table(self.nightly())
+        first_us = pc.min(table["timestamp"]).cast(pa.int64()).as_py()
+        later = pc.add(table["timestamp"], pa.scalar(self.as_of_us - first_us, pa.duration("us")))
+        pq.write_table(table.set_column(table.column_names.index("timestamp"), "timestamp", later), path)
+        return path
+
+    def next_events_file(self) -> Path:
+        """`events_file` with the events of `next_orders` among them."""
+        path = self.scratch / f"next-events-{self.config.num_customers}.parquet"
+        if not path.exists():
+            added = events_of_lines([self.next_orders()], {field: field for field in _LINE_FIELDS})
+            both = f"(FROM read_parquet('{self.events_file()}') UNION ALL BY NAME FROM {added})"
+            self._write_sorted(both, path)
+        return path
+
 
 def make_chain(scratch: Path, num_customers: int) -> Chain:
     """Generate a chain, unless the scratch folder has it."""
@@ -119,6 +138,16 @@ def ingest_in_child(store: Path, sources: Sequence[Path]) -> dict[str, Any]:
 def indicators_in_child(store: Path, as_of_us: int) -> dict[str, Any]:
     """All indicators of all customers in a process of its own: seconds, cpu_s, peak_mib, num_customers."""
     return _run("benchmarks.measured_indicators", store, as_of_us)
+
+
+def rescore_in_child(store: Path, as_of_us: int, *options: object) -> dict[str, Any]:
+    """Rescore in a process of its own: seconds, cpu_s, peak_mib, seconds by stage; see benchmarks.measured_rescore."""
+    return _run("benchmarks.measured_rescore", store, as_of_us, *options)
+
+
+def boost_in_child(events: Path, as_of_us: int, active_within_days: float, model: Path) -> dict[str, Any]:
+    """The peer's features and predictions in a process of its own; see benchmarks.boosted_windows."""
+    return _run("benchmarks.boosted_windows", events, as_of_us, active_within_days, model)
 
 
 def _run(module: str, *arguments: object) -> dict[str, Any]:

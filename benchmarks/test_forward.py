@@ -33,6 +33,7 @@ from training.model import SequenceModel
 from training.normaliser import fit_normaliser
 from training.predict import churn_probability, clip_survival, expected_days_to_purchase
 from training.situation import situation_of
+from training.spend import fit_spend_scale
 from training.threads import share
 from training.tokens import all_event_tokens
 
@@ -79,6 +80,7 @@ def model(history: History) -> FittedModel:
         token_normaliser=fit_normaliser(all_event_tokens(partition)),
         situation_normaliser=fit_normaliser(situation),
         calibration=Calibration(shift=0.02, slope=1.01),
+        spend_scale=fit_spend_scale(partition),
     )
 
 

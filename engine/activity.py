@@ -51,19 +51,47 @@ class DailyActivity:
         start = max(stop - num_days, 0)
         return DailyActivity(first_day=self.first_day + start, num_orders=self.num_orders[start:stop])
 
+    def to_text(self) -> str:
+        """Such as "17167:2 0 1": the first day, then the counts; empty where there is none. Equal activities give equal texts."""
+        return f"{self.first_day}:{' '.join(map(str, self.num_orders.tolist()))}" if len(self.num_orders) else ""
+
+    @classmethod
+    def from_text(cls, text: str) -> DailyActivity:
+        """raises : ValueError for another text"""
+        if not text:
+            return cls(first_day=0, num_orders=np.zeros(0, np.int64))
+        first_day, _, counts = text.partition(":")
+        return cls(first_day=int(first_day), num_orders=np.array(counts.split(" "), np.int64))
+
+
+def count_orders(timestamp_us: NDArray[np.int64]) -> DailyActivity:
+    """The activity that orders of these instants make, in any order."""
+    if len(timestamp_us) == 0:
+        return DailyActivity(first_day=0, num_orders=np.zeros(0, np.int64))
+    days = timestamp_us // DAY_US
+    first_day = int(days.min())
+    return DailyActivity(first_day=first_day, num_orders=np.bincount(days - first_day).astype(np.int64))
+
+
+def add_activities(added: Iterable[DailyActivity], *, less: Iterable[DailyActivity] = ()) -> DailyActivity:
+    """The sum, day by day, less what else is given; from the first day to the last one that has orders."""
+    signed = [(sign, part) for sign, parts in ((1, added), (-1, less)) for part in parts if len(part.num_orders)]
+    if not signed:
+        return DailyActivity(first_day=0, num_orders=np.zeros(0, np.int64))
+    first_day = min(part.first_day for _, part in signed)
+    total = np.zeros(max(part.first_day + len(part.num_orders) for _, part in signed) - first_day, np.int64)
+    for sign, part in signed:
+        start = part.first_day - first_day
+        total[start : start + len(part.num_orders)] += sign * part.num_orders
+    busy = np.flatnonzero(total)
+    if len(busy) == 0:
+        return DailyActivity(first_day=0, num_orders=np.zeros(0, np.int64))
+    return DailyActivity(first_day=first_day + int(busy[0]), num_orders=total[busy[0] : busy[-1] + 1])
+
 
 def measure_activity(partitions: Iterable[Partition], *, before_us: int | None = None) -> DailyActivity:
     """Count the orders per day of all partitions, only those strictly before an instant if one is given."""
-    days = [partition.timestamp_us[_visible(partition, before_us)] // DAY_US for partition in partitions]
-    days = [part for part in days if len(part)]
-    if not days:
-        return DailyActivity(first_day=0, num_orders=np.zeros(0, np.int64))
-    first_day = int(min(part.min() for part in days))
-    num_days = int(max(part.max() for part in days)) - first_day + 1
-    num_orders = np.zeros(num_days, np.int64)
-    for part in days:
-        num_orders += np.bincount(part - first_day, minlength=num_days)
-    return DailyActivity(first_day=first_day, num_orders=num_orders)
+    return add_activities(count_orders(partition.timestamp_us[_visible(partition, before_us)]) for partition in partitions)
 
 
 def _visible(partition: Partition, before_us: int | None) -> NDArray[np.bool_]:

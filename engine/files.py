@@ -19,10 +19,11 @@ LOCK_NAME = "writer.lock"
 _HASH_CHUNK_BYTES = 1 << 20
 
 
-def write_bytes_atomic(path: str | Path, data: bytes) -> None:
+def write_bytes_atomic(path: str | Path, data: bytes, *, is_durable: bool = True) -> None:
     """Replace a file so that a reader, or a restart after a kill, sees the old bytes or the new ones and nothing between.
 
     Missing parent folders are made. Raises StorageError where the disk refuses.
+    is_durable : synced; else somebody syncs it later, or a crash of the machine may take it, in part or whole
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,12 +34,14 @@ def write_bytes_atomic(path: str | Path, data: bytes) -> None:
             with temporary.open("wb") as stream:
                 stream.write(data)
                 stream.flush()
-                os.fsync(stream.fileno())
+                if is_durable:
+                    os.fsync(stream.fileno())
             temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if is_durable:
+        sync_folder(path.parent)
 
 
 def write_json_atomic(path: str | Path, obj: Any) -> None:

@@ -4,6 +4,7 @@ from kernels.description_columns import CALENDAR_COLUMNS, NO_EVENT, SITUATION_CO
 from kernels.forward_operations import describe_events, describe_situations, roll_states, standardise
 from kernels.operations import (
     GAP_COLUMNS,
+    fingerprint_events,
     gap_statistics,
     gather_sequences,
     hash_strings,
@@ -28,6 +29,7 @@ __all__ = [
     "backend_names",
     "describe_events",
     "describe_situations",
+    "fingerprint_events",
     "gap_statistics",
     "gather_sequences",
     "hash_strings",

@@ -80,6 +80,24 @@ class Backend(Protocol):
         as_of_us: NDArray[np.int64],
     ) -> NDArray[np.float32]: ...
 
+    def fingerprint_events(
+        self,
+        timestamp_us: NDArray[np.int64],
+        kind: NDArray[np.uint8],
+        amount_minor: NDArray[np.int64],
+        discount_minor: NDArray[np.int64],
+        quantity_milli: NDArray[np.int64],
+        num_lines: NDArray[np.int32],
+        num_products: NDArray[np.int32],
+        num_categories: NDArray[np.int32],
+        rating_milli: NDArray[np.int32],
+        store_code: NDArray[np.int32],
+        channel_code: NDArray[np.int32],
+        begin: NDArray[np.int64],
+        covered: NDArray[np.int64],
+        end: NDArray[np.int64],
+    ) -> NDArray[np.uint64]: ...
+
     def gather_sequences(
         self,
         values: NDArray[np.float32],

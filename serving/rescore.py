@@ -1,47 +1,42 @@
 """Rescoring: every eligible customer of the chain as of one instant, bucket by bucket, into a snapshot.
 
-A bucket is read, scored and written by one task; what a killed job finished is not done again. The manifest is written last,
-by the process that was asked, so that a snapshot is there whole or not at all.
+It begins from the newest snapshot of the same bundle, so that only new events go through the model. A bucket is read, scored
+and written by one task; what a killed job finished is not done again. The manifest is written last, by the process that was
+asked, so that a snapshot is there whole or not at all.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
-from numpy.typing import NDArray
-
-from engine.activity import DailyActivity
 from engine.errors import ExecutionError, IntegrityError, NoHistoryError
 from engine.executors import Executor, Task
+from engine.files import BackgroundSync
 from engine.history import History
-from engine.labels import eligible
-from engine.partition import Partition
-from engine.storage import Place, StoreLike, remove_tree, resolve, writer_lock
-from kernels import locate_instants
-from serving.scorer import PartitionScores, score_partition
+from engine.storage import Place, StoreLike, is_remote, local_path, remove_tree, resolve, writer_lock
+from serving.bucket_task import ScoredBucket, peak_bytes, score_bucket
+from serving.predecessor import find_equal, find_predecessor, read_predecessor
 from serving.snapshots import (
     DoneBucket,
     RecentActivity,
-    Snapshot,
     SnapshotInputs,
+    SnapshotManifest,
     commit,
     find_done,
     open_snapshot,
     set_current,
     snapshot_folder,
-    snapshot_schema,
     snapshots_folder,
-    write_bucket,
 )
-from training.bundle import Bundle, load
+from serving.stage_times import add_stages
+from training.bundle import Bundle
 from training.device import resolve_device
 from training.registry import champion
+from training.threads import one_torch_thread
 
 _logger = logging.getLogger(__name__)
 
@@ -57,22 +52,30 @@ class RescoreProgress:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RescoreReport:
-    """What a rescoring did."""
+    """What a rescoring did. Customers and events by how they were scored are those of this run, without resumed buckets."""
 
     snapshot_id: str
     folder: Place
     model_version: str
     model_as_of_us: int  # where it is later than as_of_us, the model has seen what came after: a look back, not a forecast
     as_of_us: int
+    begun_from: str  # the snapshot whose states were rolled on; empty where everybody began anew
     num_customers: int
+    num_rolled_on: int  # whose state was rolled over new events
+    num_unchanged: int  # whose state covered all events
+    num_begun_anew: int
+    num_events_read: int  # by the model
     num_buckets: int
     num_buckets_scored: int  # by this run
     num_buckets_resumed: int  # finished by an earlier run and not done again
+    num_buckets_fallen_back: int  # where a GPU failed and the CPU went on
     device: str
     executor: str
-    prepare_s: float  # opening history and bundle, counting the chain's activity
+    prepare_s: float  # opening history and bundle, finding what to begin from
     score_s: float
-    commit_s: float  # writing the manifest and checking every file
+    commit_s: float  # waiting for the disk, writing the manifest
+    stage_s: dict[str, float]  # stage -> seconds of all tasks together, which run side by side
+    peak_bytes: int  # most memory of one process
 
 
 def rescore(
@@ -82,12 +85,14 @@ def rescore(
     executor: Executor,
     bundle: Bundle | None = None,
     device: str = "auto",
+    full: bool = False,
     progress: Callable[[RescoreProgress], None] | None = None,
 ) -> RescoreReport:
     """Score the chain and make the result the store's current snapshot. The same inputs give the same snapshot, once.
 
     bundle : the store's champion by default
     device : one of training.device.DEVICES
+    full   : begin with the first event of everybody, whatever is kept; the scores are the same to 1e-5
     raises : NoHistoryError, NoBundleError, AsOfError, DeviceError, IntegrityError, ExecutionError
     """
     started_s = time.perf_counter()
@@ -97,33 +102,44 @@ def rescore(
     bundle = champion(store) if bundle is None else bundle
     if not executor.is_remote:  # else the machine that does the work has to look
         device = resolve_device(device)
-    inputs = _describe_inputs(history, bundle, as_of_us)
-    folder = snapshot_folder(store, inputs.snapshot_id)
-    snapshot = _find_committed(store, inputs)
-    done: list[DoneBucket] = []
-    tasks: list[Task] = []
-    if snapshot is None:
-        if folder.is_dir():
-            done = [found for bucket in range(inputs.num_buckets) if (found := find_done(folder, inputs, bucket))]
-        missing = sorted(set(range(inputs.num_buckets)) - {found.file.bucket for found in done})
-        place = {"store": str(store.resolve()), "bundle_folder": str(bundle.folder.resolve())}
-        shared = {**place, "inputs": inputs, "activity": history.activity() if missing else None, "device": device}
-        tasks = [{**shared, "bucket": bucket} for bucket in missing]
+    plan = _make_plan(store, _describe_inputs(history, bundle, as_of_us), full=full)
+    inputs = plan.inputs
+    place = {"store": str(store.resolve()), "bundle_folder": str(bundle.folder.resolve())}
+    activity = history.activity() if plan.missing else None
+    shared = {**place, "inputs": inputs, "activity": activity, "device": device, "is_durable": executor.is_remote}
+    tasks = [{**shared, "bucket": bucket, "kept": plan.kept_file(bucket)} for bucket in plan.missing]
 
     prepared_s = time.perf_counter()
-    for result in executor.run(score_bucket, tasks, uses_gpu=device != "cpu") if tasks else ():
-        done.append(result.value)
-        if progress:
-            num_customers = sum(entry.file.num_customers for entry in done)
-            progress(RescoreProgress(num_buckets_done=len(done), num_buckets=inputs.num_buckets, num_customers=num_customers))
+    scored: list[ScoredBucket] = []
+    manifest = plan.committed
+    folder = snapshot_folder(store, inputs.snapshot_id)
+    with BackgroundSync() as syncing:
+        if manifest is None and not is_remote(folder):
+            _sync(syncing, folder, plan.done)
+        for result in _run(executor, tasks, uses_gpu=device != "cpu"):
+            scored.append(result)
+            if not (is_remote(folder) or executor.is_remote):
+                _sync(syncing, folder, [result.done])
+            if progress:
+                done = [*plan.done, *(one.done for one in scored)]
+                num_customers = sum(entry.file.num_customers for entry in done)
+                progress(RescoreProgress(num_buckets_done=len(done), num_buckets=inputs.num_buckets, num_customers=num_customers))
+        scored_s = time.perf_counter()
+        if manifest is None and not is_remote(folder):
+            syncing.add(local_path(folder))
+        syncing.wait()
 
-    scored_s = time.perf_counter()
     with writer_lock(snapshots_folder(store)) as lock:
-        if snapshot is None:
+        if manifest is None:
             _refuse_forgotten(history, folder)
             lock.check()
-            commit(store, inputs, done, executor=executor.name, activity=RecentActivity.of(history.activity(), as_of_us))
-            snapshot = open_snapshot(store, inputs.snapshot_id)
+            manifest = commit(
+                store,
+                inputs,
+                [*plan.done, *(one.done for one in scored)],
+                executor=executor.name,
+                activity=RecentActivity.of(history.activity(), as_of_us),
+            )
         set_current(store, inputs.snapshot_id)
     return RescoreReport(
         snapshot_id=inputs.snapshot_id,
@@ -131,32 +147,80 @@ def rescore(
         model_version=inputs.model_version,
         model_as_of_us=bundle.as_of_us,
         as_of_us=as_of_us,
-        num_customers=snapshot.num_customers,
+        begun_from=inputs.begun_from,
+        num_customers=manifest.num_customers,
+        num_rolled_on=sum(one.num_rolled_on for one in scored),
+        num_unchanged=sum(one.num_unchanged for one in scored),
+        num_begun_anew=sum(one.num_begun_anew for one in scored),
+        num_events_read=sum(one.num_events_read for one in scored),
         num_buckets=inputs.num_buckets,
         num_buckets_scored=len(tasks),
         num_buckets_resumed=inputs.num_buckets - len(tasks),
-        device=snapshot.manifest.device,
-        executor=snapshot.manifest.executor,
+        num_buckets_fallen_back=sum(one.has_fallen_back for one in scored),
+        device=manifest.device,
+        executor=manifest.executor,
         prepare_s=prepared_s - started_s,
         score_s=scored_s - prepared_s,
         commit_s=time.perf_counter() - scored_s,
+        stage_s=add_stages(one.seconds for one in scored),
+        peak_bytes=max([peak_bytes(), *(one.peak_bytes for one in scored)]),
     )
 
 
-def score_bucket(
-    *, store: str, bucket: int, bundle_folder: str, inputs: SnapshotInputs, activity: DailyActivity, device: str
-) -> DoneBucket:
-    """The task: score the eligible customers of one bucket and write its file. Deterministic, and the same when done twice.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Plan:
+    """What is to be made, and what there is of it already.
 
-    device : one of training.device.DEVICES, as the machine of the task has it
+    committed   : the manifest, where the snapshot is there and whole
+    done        : buckets that an earlier run finished
+    predecessor : what it begins from
     """
-    history, bundle = _open_inputs(store, bundle_folder, inputs.history_hash, inputs.model_hash)
-    history.check(bucket)  # hashing takes a hundredth of what scoring takes, and numbers that were damaged look like numbers
-    partition = history.partition(bucket)
-    customer_index = eligible(partition, inputs.as_of_us, inputs.active_within_days)
-    scores = score_partition(bundle, partition, activity, customer_index, inputs.as_of_us, device=resolve_device(device))
-    batch = _bucket_batch(partition, customer_index, scores, inputs)
-    return write_bucket(snapshot_folder(store, inputs.snapshot_id), inputs, bucket, batch, device=scores.device)
+
+    inputs: SnapshotInputs
+    committed: SnapshotManifest | None
+    done: Sequence[DoneBucket]
+    predecessor: SnapshotManifest | None
+
+    @property
+    def missing(self) -> list[int]:
+        """Buckets that are to be scored."""
+        if self.committed is not None:
+            return []
+        return sorted(set(range(self.inputs.num_buckets)) - {found.file.bucket for found in self.done})
+
+    def kept_file(self, bucket: int) -> Any:
+        return None if self.predecessor is None else self.predecessor.files[bucket]
+
+
+def _make_plan(store: Place, inputs: SnapshotInputs, *, full: bool) -> _Plan:
+    """inputs : as they are where everybody begins anew"""
+    equal = find_equal(store, inputs, full=full)
+    committed = None
+    if equal is not None:
+        inputs = equal  # what is damaged is mended as what it was
+        committed = _find_committed(store, inputs)
+        predecessor = read_predecessor(store, inputs.begun_from)
+    else:
+        predecessor = None if full else find_predecessor(store, inputs)
+        inputs = replace(inputs, begun_from="" if predecessor is None else predecessor.snapshot_id)
+    folder = snapshot_folder(store, inputs.snapshot_id)
+    done: list[DoneBucket] = []
+    if committed is None and folder.is_dir():
+        done = [found for bucket in range(inputs.num_buckets) if (found := find_done(folder, inputs, bucket))]
+    return _Plan(inputs=inputs, committed=committed, done=done, predecessor=predecessor)
+
+
+def _run(executor: Executor, tasks: Sequence[Task], *, uses_gpu: bool) -> Iterator[ScoredBucket]:
+    if not tasks:
+        return
+    # Around all tasks: those that run side by side in this process would else hand torch's threads back to each other.
+    with one_torch_thread():
+        for result in executor.run(score_bucket, tasks, uses_gpu=uses_gpu):
+            yield result.value
+
+
+def _sync(syncing: BackgroundSync, folder: Place, done: Sequence[DoneBucket]) -> None:
+    syncing.add(*(local_path(folder / entry.file.path) for entry in done))
 
 
 def _refuse_forgotten(history: History, folder: Place) -> None:
@@ -184,72 +248,10 @@ def _describe_inputs(history: History, bundle: Bundle, as_of_us: int) -> Snapsho
     )
 
 
-def _find_committed(store: Place, inputs: SnapshotInputs) -> Snapshot | None:
-    """The snapshot of these inputs, if it is there and whole."""
-    if not (snapshot_folder(store, inputs.snapshot_id) / "manifest.json").exists():
-        return None
+def _find_committed(store: Place, inputs: SnapshotInputs) -> SnapshotManifest | None:
+    """The manifest of the snapshot of these inputs, if every file of it is whole."""
     try:
-        snapshot = open_snapshot(store, inputs.snapshot_id)
+        return open_snapshot(store, inputs.snapshot_id).manifest
     except IntegrityError as error:
         _logger.warning("the snapshot is damaged (%s); scoring again what is damaged", error)
         return None
-    return snapshot if snapshot.inputs == inputs else None
-
-
-@lru_cache(maxsize=1)
-def _open_inputs(store: str, bundle_folder: str, history_hash: str, model_hash: str) -> tuple[History, Bundle]:
-    """History and bundle of a job, opened once per worker."""
-    history, bundle = History.open(store), load(bundle_folder)
-    for name, found, expected in (("history", history.manifest_hash, history_hash), ("bundle", bundle.content_hash, model_hash)):
-        if found != expected:
-            raise ExecutionError(f"the {name} changed meanwhile ({found}, was {expected}); run `ebbtide rescore` again")
-    return history, bundle
-
-
-def _bucket_batch(
-    partition: Partition, customer_index: NDArray[np.int64], scores: PartitionScores, inputs: SnapshotInputs
-) -> pa.RecordBatch:
-    """The columns of `snapshot_schema` for eligible customers: each has a purchase before as_of."""
-    schema = snapshot_schema(len(inputs.edges_days), inputs.state_size)
-    num_orders, last_event = _purchases_before(partition, customer_index, inputs.as_of_us)
-    # Code -1, "not known", finds the empty name at the end.
-    store_names = pa.array([*partition.store_names, ""], pa.string())
-    store_code = partition.store_code[last_event].astype(np.int64)
-    store_code[store_code < 0] = len(partition.store_names)
-    end = locate_instants(
-        partition.timestamp_us, partition.offsets, customer_index, np.full(len(customer_index), inputs.as_of_us, np.int64)
-    )
-    last_seen = np.maximum(end - 1, 0)
-
-    def lists(name: str, values: NDArray[np.float32]) -> pa.Array:
-        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=schema.field(name).type)
-
-    arrays = [
-        partition.customer_ids.take(pa.array(customer_index)),
-        store_names.take(pa.array(store_code)),
-        pa.array(partition.timestamp_us[last_event]),
-        pa.array(num_orders),
-        pa.array(scores.churn_probability),
-        pa.array(scores.expected_days_to_purchase),
-        pa.array(scores.expected_spend_90d),
-        pa.array(scores.expected_spend_365d),
-        lists("survival", scores.survival),
-        pa.array((end - partition.offsets[customer_index]).astype(np.int32)),
-        pa.array(partition.timestamp_us[last_seen] if partition.num_events else np.zeros(0, np.int64)),
-        lists("state", scores.states),
-        lists("summary", scores.summary),
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-
-def _purchases_before(
-    partition: Partition, customer_index: NDArray[np.int64], as_of_us: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number of purchases strictly before an instant, and the event of the last one.
-
-    returns : int32[num_customers], int64[num_customers]; for customers that have one
-    """
-    events = np.flatnonzero(partition.is_purchase & (partition.timestamp_us < as_of_us))
-    begin = np.searchsorted(events, partition.offsets[customer_index])
-    end = np.searchsorted(events, partition.offsets[customer_index + 1])
-    return (end - begin).astype(np.int32), events[end - 1]

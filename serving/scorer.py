@@ -1,8 +1,9 @@
-"""Scores a partition on a device, and on the CPU when the device is lost."""
+"""Scores customers on a device, and on the CPU when the device is lost."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,22 +12,24 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from engine.indicators import compute_summary
 from engine.partition import Partition
-from kernels import locate_instants
+from serving.stage_times import StageTimes
 from training.bundle import Bundle
 from training.device import first_line
-from training.inference import Outlook, encode_states, look_ahead
+from training.inference import Outlook, encode_states, look_ahead_from_summary
 from training.predict import churn_probability, clip_survival, expected_days_to_purchase
-from training.situation import situation_of
 from training.spend import expected_spend
+
+_NO_TIMES = np.zeros(0, np.int64)
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartitionScores:
-    """Scores of some customers of a partition as of one instant.
+    """Scores of some customers as of one instant.
 
-    device : "cpu" or "cuda", where they were computed in the end
+    device          : "cpu" or "cuda", where they were computed in the end
+    has_fallen_back : whether a GPU failed on the way
     """
 
     survival: NDArray[np.float32]  # (num_customers, num_bins)
@@ -37,36 +40,56 @@ class PartitionScores:
     expected_spend_90d: NDArray[np.float32]  # currency units, or orders where the chain gave no amounts
     expected_spend_365d: NDArray[np.float32]
     device: str
+    has_fallen_back: bool
 
 
-def score_partition(
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """Customers of one partition whose scores are wanted, each with an event before the instant.
+
+    customer_index : int64[n]
+    begin, end     : int64[n]                  rows of the events that the states have yet to see, all before the instant
+    initial        : float32[n, state_size]    states before these
+    """
+
+    partition: Partition
+    customer_index: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+    initial: NDArray[np.float32]
+
+
+def score(
     bundle: Bundle,
-    partition: Partition,
+    asked: Sequence[Asked],
     activity: DailyActivity,
-    customer_index: NDArray[np.int64],
     as_of_us: int,
     *,
     device: str,
+    times: StageTimes | None = None,
 ) -> PartitionScores:
-    """Scores as of one instant; the same on every device to 1e-6.
+    """Scores as of one instant, of all that is asked behind one another; the same on every device to 1e-6.
 
-    customer_index : int64[num_customers]
-    device         : "cpu" or "cuda"; a CUDA failure (lost, out of memory) is logged and the partition scored on the CPU
+    device : "cpu" or "cuda"; a CUDA failure (lost, out of memory) is logged and all that is asked is scored on the CPU
     """
-    instants_us = np.full(len(customer_index), as_of_us, np.int64)
+    times = StageTimes() if times is None else times
+    with times.of("summaries"):
+        summary = np.concatenate([compute_summary(one.partition, one.customer_index, as_of_us) for one in asked])
+    has_fallen_back = False
     try:
-        states, summary, outlook = _score(bundle, partition, activity, customer_index, instants_us, device=device)
+        states, outlook = _score(bundle, asked, summary, activity, as_of_us, device=device, times=times)
     except RuntimeError as error:
         # torch raises RuntimeError, or a subclass of it, for everything that a GPU can do wrong. A fault of the model itself
         # comes up again on the CPU.
         if device == "cpu":
             raise
-        _logger.warning("the GPU failed (%s); scoring these %d customers on the CPU", first_line(error), len(customer_index))
-        device = "cpu"
-        states, summary, outlook = _score(bundle, partition, activity, customer_index, instants_us, device=device)
-    survival = clip_survival(outlook.survival)
-    probability = churn_probability(bundle.edges_days, survival, bundle.horizon_days)
-    expected_days = expected_days_to_purchase(bundle.edges_days, survival)
+        _logger.warning("the GPU failed (%s); scoring these %d customers on the CPU", first_line(error), len(summary))
+        device, has_fallen_back = "cpu", True
+        states, outlook = _score(bundle, asked, summary, activity, as_of_us, device=device, times=times)
+    with times.of("head"):
+        survival = clip_survival(outlook.survival)
+        probability = churn_probability(bundle.edges_days, survival, bundle.horizon_days)
+        expected_days = expected_days_to_purchase(bundle.edges_days, survival)
     return PartitionScores(
         survival=survival,
         states=states,
@@ -76,23 +99,32 @@ def score_partition(
         expected_spend_90d=expected_spend(bundle.edges_days, outlook.spend, 90).astype(np.float32),
         expected_spend_365d=expected_spend(bundle.edges_days, outlook.spend, 365).astype(np.float32),
         device=device,
+        has_fallen_back=has_fallen_back,
     )
 
 
 def _score(
     bundle: Bundle,
-    partition: Partition,
+    asked: Sequence[Asked],
+    summary: NDArray[np.float32],
     activity: DailyActivity,
-    customer_index: NDArray[np.int64],
-    instants_us: NDArray[np.int64],
+    as_of_us: int,
     *,
     device: str,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], Outlook]:
-    """States, summaries and outlook of customers, each with an event before the instant."""
-    begin = partition.offsets[customer_index]
-    end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, instants_us)
-    states = encode_states(bundle.model, partition, customer_index, begin, end, device=device)
-    summary = compute_summary(partition, customer_index, instants_us)
-    last_event_us = partition.timestamp_us[end - 1] if len(end) else np.zeros(0, np.int64)
-    situation = situation_of(summary, last_event_us, instants_us, activity)
-    return states, summary, look_ahead(bundle.model, states, situation, device=device)
+    times: StageTimes,
+) -> tuple[NDArray[np.float32], Outlook]:
+    """States and outlook."""
+    with times.of("states"):
+        states = np.concatenate(
+            [
+                encode_states(
+                    bundle.model, one.partition, one.customer_index, one.begin, one.end, initial=one.initial, device=device
+                )
+                for one in asked
+            ]
+        )
+    with times.of("head"):
+        last_event_us = np.concatenate([one.partition.timestamp_us[one.end - 1] for one in asked if len(one.end)] or [_NO_TIMES])
+        instants_us = np.full(len(summary), as_of_us, np.int64)
+        outlook = look_ahead_from_summary(bundle.model, states, summary, last_event_us, instants_us, activity, device=device)
+        return states, outlook

@@ -195,3 +195,31 @@ def summary(events: Sequence[Event], as_of_us: int) -> dict[str, float]:
         "complaints_90d": len(of(EventKind.COMPLAINT, 90)),
         "contact_response_90d": share(sum(map(answered, contacts)), len(contacts)),
     }
+
+
+def fingerprint(events: Sequence[Sequence[int]]) -> int:
+    """64 bits of events, each as (timestamp_us, kind, amount_minor, discount_minor, quantity_milli, num_lines, num_products,
+    num_categories, rating_milli, store_code, channel_code), by arithmetic modulo 2^64.
+    """
+    one, two, three, four, five = (
+        11400714785074694791,
+        14029467366897019727,
+        1609587929392839161,
+        9650029242287828579,
+        2870177450012600261,
+    )
+    word = 2**64
+    state = five
+    for row, (at, kind, amount, discount, quantity, lines, products, categories, rating, store, channel) in enumerate(events):
+        is_same = [row > 0 and events[row - 1][column] == code for column, code in ((9, store), (10, channel))]
+        about = kind + 256 * is_same[0] + 512 * is_same[1]
+        basket = (lines % word) ^ (products * 2**32 % word)
+        rest = (categories % word) ^ (rating * 2**32 % word)
+        money = (at * one + amount * two) % word
+        goods = (discount * three + quantity * four) % word
+        small = (basket * five + rest * one + about * three) % word
+        state ^= (money ^ (money >> 32)) * two % word
+        state ^= (goods ^ (goods >> 29)) * three % word
+        state ^= (small ^ (small >> 31)) * four % word
+        state = ((state << 27 | state >> 37) % word * one + four) % word
+    return state

@@ -12,14 +12,15 @@ EXECUTORS = ("inline", "ray")
 __all__ = ["EXECUTORS", "Executor", "InlineExecutor", "RayConfig", "Task", "TaskResult", "make_executor"]
 
 
-def make_executor(name: str, *, ray: RayConfig | None = None) -> Executor:
+def make_executor(name: str, *, ray: RayConfig | None = None, num_threads: int = 1) -> Executor:
     """An executor by its name on the command line; use it as a context manager.
 
-    ray    : settings of the executor of that name, and of no other
-    raises : InvalidArgumentError for a name that is not in EXECUTORS
+    ray         : settings of the executor of that name, and of no other
+    num_threads : tasks at once of the inline executor
+    raises      : InvalidArgumentError for a name that is not in EXECUTORS
     """
     if name == "inline":
-        return InlineExecutor()
+        return InlineExecutor(num_threads=num_threads)
     if name == "ray":
         from engine.executors.ray import RayExecutor  # Ray takes a second to import, and some machines have none
 

@@ -2,5 +2,6 @@
 
 from engine.history.history import HISTORY_FOLDER, History
 from engine.history.manifest import Manifest
+from engine.history.pieces import Piece
 
-__all__ = ["HISTORY_FOLDER", "History", "Manifest"]
+__all__ = ["HISTORY_FOLDER", "History", "Manifest", "Piece"]

@@ -58,14 +58,49 @@ class BucketEvents:
 
 def concatenate(first: BucketEvents, second: BucketEvents) -> BucketEvents:
     """The events of both, first's rows before second's; the ids and names become common to both."""
-    customer_ids, customer = _unite((first.customer_ids, first.customer), (second.customer_ids, second.customer))
+    customer_ids, first_customer, second_customer = unite(first.customer_ids, second.customer_ids)
     columns: dict[str, NDArray[np.generic]] = {
         name: np.concatenate((first.columns[name], second.columns[name])) for name in NUMERIC_COLUMNS
     }
     names = {}
     for name in CODE_COLUMNS:
-        names[name], columns[name] = _unite((first.names[name], first.columns[name]), (second.names[name], second.columns[name]))
+        names[name], first_code, second_code = unite(first.names[name], second.names[name])
+        codes = [renumber(events.columns[name], place) for events, place in ((first, first_code), (second, second_code))]
+        columns[name] = np.concatenate(codes)
+    customer = np.concatenate((first_customer[first.customer], second_customer[second.customer]))
     return BucketEvents(customer_ids=customer_ids, customer=customer, columns=_typed(columns), names=names)
+
+
+def unite(first: pa.StringArray, second: pa.StringArray) -> tuple[pa.StringArray, NDArray[np.int64], NDArray[np.int64]]:
+    """(the distinct texts of both ascending by UTF-8 bytes, where each text of the first is in it, and each of the second).
+
+    first, second : ascending, each without duplicates
+    """
+    place = place_texts(first, second)
+    row = np.minimum(place, max(len(first) - 1, 0))
+    is_known = (
+        pc.equal(first.take(pa.array(row)), second).to_numpy(zero_copy_only=False) if len(first) else np.zeros(len(second), bool)
+    )
+    fresh = np.flatnonzero(~is_known)
+    first_place = np.arange(len(first)) + np.searchsorted(place[fresh], np.arange(len(first)), side="right")
+    second_place = place + np.cumsum(~is_known) - ~is_known  # as many fresh ones lie before it
+    if len(fresh) == 0:
+        return first, first_place, second_place
+    order = np.empty(len(first) + len(fresh), np.int64)
+    order[first_place] = np.arange(len(first))
+    order[second_place[fresh]] = len(first) + np.arange(len(fresh))
+    return pa.concat_arrays([first, second.take(pa.array(fresh))]).take(pa.array(order)), first_place, second_place
+
+
+def renumber(code: NDArray[np.generic], place: NDArray[np.int64]) -> NDArray[np.generic]:
+    """Codes in terms of other names, the code itself where nothing moves; codes of -1 stay.
+
+    place : int64[num_names], where each name is now
+    """
+    if (place == np.arange(len(place))).all():
+        return code
+    renumbered: NDArray[np.generic] = np.append(place, -1).astype(code.dtype)[code]
+    return renumbered
 
 
 def identity(
@@ -99,21 +134,32 @@ def compact(texts: pa.StringArray, code: NDArray[np.int64]) -> tuple[pa.StringAr
     return texts.filter(pa.array(is_used)), renumbered[code]
 
 
+def place_texts(texts: pa.StringArray, wanted: pa.StringArray) -> NDArray[np.int64]:
+    """Before which row each text belongs; its own row where it is there already.
+
+    texts   : string[num_rows]      ascending by UTF-8 bytes, without duplicates
+    wanted  : string[num_wanted]    in any order
+    returns : int64[num_wanted], from 0 to num_rows
+
+    All searches step together, log2(num_rows) times: no dictionary per text, so that ten million cost nothing but the file.
+    """
+    num_wanted, num_rows = len(wanted), len(texts)
+    low = np.zeros(num_wanted, np.int64)
+    if num_wanted == 0 or num_rows == 0:
+        return low
+    high = np.full(num_wanted, num_rows, np.int64)
+    for _ in range(num_rows.bit_length()):
+        middle = np.minimum((low + high) // 2, num_rows - 1)
+        is_less = pc.less(texts.take(pa.array(middle)), wanted).to_numpy(zero_copy_only=False)
+        searching = low < high
+        low = np.where(searching & is_less, middle + 1, low)
+        high = np.where(searching & ~is_less, middle, high)
+    return low
+
+
 def exact_sum(values: NDArray[np.int64]) -> int:
     """The sum as a Python integer, which cannot overflow as int64 could."""
     return (int((values >> 32).sum()) << 32) + int((values & 0xFFFFFFFF).sum())
-
-
-def _unite(*parts: tuple[pa.StringArray, NDArray[np.generic]]) -> tuple[pa.StringArray, NDArray[np.int64]]:
-    """One sorted set of texts for several (texts, code), and all codes behind one another in terms of it."""
-    texts, place = encode_sorted(pa.concat_arrays([part_texts for part_texts, _ in parts]))
-    codes = []
-    start = 0
-    for part_texts, part_code in parts:
-        renumbered = np.append(place[start : start + len(part_texts)], -1)
-        codes.append(renumbered[part_code.astype(np.int64)])
-        start += len(part_texts)
-    return texts, np.concatenate(codes)
 
 
 def _typed(columns: dict[str, NDArray[np.generic]]) -> dict[str, NDArray[np.generic]]:

@@ -6,16 +6,20 @@ older rows are copied in runs. Nothing is sorted again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from engine.history.events import BucketEvents, concatenate, identity
+from engine.history.events import CODE_COLUMNS, NUMERIC_COLUMNS, BucketEvents, compact, identity, renumber, unite
 from engine.partition import Partition
 from engine.schema import EVENT_SCHEMA
+
+Columns = Mapping[str, NDArray[np.generic]]
 
 
 def fold(parts: Sequence[BucketEvents]) -> BucketEvents:
@@ -42,19 +46,31 @@ def find_twins(older: BucketEvents, newer: BucketEvents) -> tuple[NDArray[np.int
     ids = older.customer_ids.take(pa.array(customers))
     known_as = np.asarray(pc.fill_null(pc.index_in(ids, value_set=newer.customer_ids), -1)).astype(np.int64)
     customer = known_as[of_suspect]
-    suspects, customer = suspects[customer >= 0], customer[customer >= 0]
+    is_known = customer >= 0
+    return _match_suspects(suspects[is_known], customer[is_known], older.columns, suspects[is_known], newer)
 
+
+def _match_suspects(
+    suspects: NDArray[np.int64],
+    customer: NDArray[np.int64],
+    columns: Columns,
+    row: NDArray[np.int64],
+    newer: BucketEvents,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Suspects that are twins, and the rows of their twins.
+
+    customer : of each suspect, as `newer` numbers them
+    row      : of each suspect, in the columns
+    """
     keys = [
         np.concatenate((first, second))
-        for first, second in zip(
-            (customer, *identity(older.columns, suspects)), (newer.customer, *identity(newer.columns)), strict=True
-        )
+        for first, second in zip((customer, *identity(columns, row)), (newer.customer, *identity(newer.columns)), strict=True)
     ]
-    row = np.lexsort((*keys, np.arange(len(keys[0])))[::-1])
-    has_twin = np.ones(max(len(row) - 1, 0), bool)
+    order = np.lexsort((*keys, np.arange(len(keys[0])))[::-1])
+    has_twin = np.ones(max(len(order) - 1, 0), bool)
     for key in keys:
-        has_twin &= key[row[1:]] == key[row[:-1]]
-    first, second = row[:-1][has_twin], row[1:][has_twin]
+        has_twin &= key[order[1:]] == key[order[:-1]]
+    first, second = order[:-1][has_twin], order[1:][has_twin]
     return suspects[first], second - len(suspects)
 
 
@@ -82,37 +98,99 @@ def to_partition(events: BucketEvents) -> Partition:
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Excerpt:
+    """Events of some customers of a sorted part, which are not copied before they are merged.
+
+    customer : int64[num_events]      of each, as numbered by what it will be merged with
+    row      : int64[num_events]      of each, in the columns; ascending
+    columns, names : of the whole part
+    """
+
+    customer: NDArray[np.int64]
+    row: NDArray[np.int64]
+    columns: Columns
+    names: Mapping[str, pa.StringArray]
+
+
+def fold_onto(older: Excerpt, newer: BucketEvents) -> BucketEvents:
+    """The events of newer's customers, of which the excerpt has the older versions and the older events.
+
+    returns : sorted as by `fold`; without order keys, which no reader asks for, and with names that maybe no event uses
+    """
+    suspects = _rows_with(older.columns["order_key"].take(older.row), newer.columns["order_key"])
+    replaced, _ = _match_suspects(suspects, older.customer[suspects], older.columns, older.row[suspects], newer)
+    columns = tuple(name for name in NUMERIC_COLUMNS if name != "order_key")
+    return _merge(older, newer, newer.customer, np.sort(replaced), newer.customer_ids, columns)
+
+
 def _fold_two(older: BucketEvents, newer: BucketEvents) -> BucketEvents:
-    replaced, _ = find_twins(older, newer)
-    both = concatenate(older, newer)
-    num_older = older.num_events
-    place = _places(both, older, num_older)
-    row = np.insert(np.arange(num_older), place, np.arange(num_older, both.num_events))
-    if len(replaced):
-        is_replaced = np.zeros(both.num_events, bool)
-        is_replaced[replaced] = True
-        row = row[~is_replaced[row]]
-    return both.take(row)
+    replaced = np.sort(find_twins(older, newer)[0])
+    customer_ids, older_customer, newer_customer = unite(older.customer_ids, newer.customer_ids)
+    excerpt = Excerpt(
+        customer=older_customer[older.customer], row=np.arange(older.num_events), columns=older.columns, names=older.names
+    )
+    merged = _merge(excerpt, newer, newer_customer[newer.customer], replaced, customer_ids, NUMERIC_COLUMNS)
+    if len(replaced) == 0:
+        return merged
+    names, columns = {}, dict(merged.columns)
+    for name in CODE_COLUMNS:  # the last event of a store may have been replaced
+        names[name], code = compact(merged.names[name], columns[name].astype(np.int64))
+        columns[name] = code.astype(columns[name].dtype)
+    return replace(merged, names=names, columns=columns)
 
 
-def _places(both: BucketEvents, older: BucketEvents, num_older: int) -> NDArray[np.int64]:
-    """int64[num_newer]: before which older row each newer row belongs."""
-    customer = both.customer[num_older:]
-    customers_of_older = both.customer[older.first_event]
-    index = np.searchsorted(customers_of_older, customer)
-    stops = np.append(older.first_event, num_older)
-    low = stops[index]
-    is_known = np.append(customers_of_older, -1)[index] == customer
-    high = np.where(is_known, stops[np.minimum(index + 1, len(stops) - 1)], low)
+def _merge(
+    older: Excerpt,
+    newer: BucketEvents,
+    newer_customer: NDArray[np.int64],
+    replaced: NDArray[np.int64],
+    customer_ids: pa.StringArray,
+    numeric_columns: Sequence[str],
+) -> BucketEvents:
+    """Both in order, without the older ones that are replaced.
 
+    newer_customer : int64[num_newer], as numbered in the end
+    replaced       : of the excerpt's events, ascending
+    """
+    num_older = len(older.row)
+    place = _places(older, newer, newer_customer)
+    kept = np.delete(np.arange(num_older), replaced) if len(replaced) else None
+    arrived = place + np.arange(newer.num_events) - np.searchsorted(replaced, place)  # rows of the newer events in the end
+    is_kept = np.ones(num_older - len(replaced) + newer.num_events, bool)
+    is_kept[arrived] = False
+    source = np.zeros(len(is_kept), np.int64)
+    source[is_kept] = older.row if kept is None else older.row[kept]
+
+    def merge(of_older: NDArray[Any], of_newer: NDArray[Any]) -> NDArray[Any]:
+        merged = of_older.take(source, mode="clip") if len(of_older) else np.empty(len(source), of_older.dtype)
+        merged[arrived] = of_newer
+        return merged
+
+    columns = {name: merge(older.columns[name], newer.columns[name]) for name in numeric_columns}
+    names = {}
+    for name in CODE_COLUMNS:
+        names[name], of_older, of_newer = unite(older.names[name], newer.names[name])
+        columns[name] = merge(renumber(older.columns[name], of_older), renumber(newer.columns[name], of_newer))
+    customer = np.empty(len(is_kept), np.int64)
+    customer[is_kept] = older.customer if kept is None else older.customer[kept]
+    customer[arrived] = newer_customer
+    return BucketEvents(customer_ids=customer_ids, customer=customer, columns=columns, names=names)
+
+
+def _places(older: Excerpt, newer: BucketEvents, newer_customer: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64[num_newer]: before which of the excerpt's events each newer one belongs."""
+    low = np.searchsorted(older.customer, newer_customer)
+    high = np.searchsorted(older.customer, newer_customer, side="right")
     names = ("timestamp_us", "order_key", "kind")
     theirs = [older.columns[name] for name in names]
-    ours = [both.columns[name][num_older:] for name in names]
+    ours = [newer.columns[name] for name in names]
     while (searching := low < high).any():
         middle = np.where(searching, (low + high) // 2, 0)
+        row = older.row[middle]
         is_less = np.zeros(len(low), bool)
         for their, our in zip(reversed(theirs), reversed(ours), strict=True):
-            is_less = (their[middle] < our) | ((their[middle] == our) & is_less)
+            is_less = (their[row] < our) | ((their[row] == our) & is_less)
         low = np.where(searching & is_less, middle + 1, low)
         high = np.where(searching & ~is_less, middle, high)
     return low

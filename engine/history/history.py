@@ -13,10 +13,10 @@ import pyarrow as pa
 from engine.activity import DailyActivity, measure_activity
 from engine.errors import AsOfError, InvalidArgumentError, UnknownCustomerError
 from engine.hashing import bucket_of
+from engine.history.checks import check_parts
 from engine.history.folding import fold, to_partition
 from engine.history.manifest import Manifest, PartRecord, read_manifest
 from engine.history.parts import (
-    check_part,
     empty_partition,
     find_missing,
     find_part_problems,
@@ -24,6 +24,7 @@ from engine.history.parts import (
     read_events,
     read_partition,
 )
+from engine.history.pieces import Piece, read_pieces
 from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 from engine.storage import Place, StoreLike, is_remote, resolve
@@ -133,9 +134,9 @@ class History:
         return len(self._kept_open) > _NUM_KEPT_OPEN or num_in_memory > _NUM_KEPT_EVENTS
 
     def activity(self) -> DailyActivity:
-        """Orders of the whole chain per day, counted once per object."""
+        """Orders of the whole chain per day, as the manifest keeps them; else counted, once per object."""
         if self._activity is None:
-            self._activity = measure_activity(self.partitions())
+            self._activity = self.manifest.activity or measure_activity(self.partitions())
         return self._activity
 
     def check_as_of(self, as_of_us: int, *, horizon_days: int = 0) -> None:
@@ -166,13 +167,24 @@ class History:
             possible = f"expected a date from {format_instant(first_date)} to {format_instant(last_date)}"
         raise AsOfError(f"as-of {format_instant(as_of_us)}{horizon} is not possible: {known}; {possible}")
 
-    def check(self, bucket: int) -> None:
-        """Hash every byte of the parts of a bucket.
+    def parts(self, bucket: int) -> tuple[PartRecord, ...]:
+        """The parts of a bucket, the oldest first."""
+        return self._parts.get(bucket, ())
 
-        raises : IntegrityError naming the first file that is not as it was written
+    def pieces(self, bucket: int) -> tuple[Piece, ...]:
+        """The events of a bucket for one pass: as few as can be are folded, and nothing is kept.
+
+        raises : IntegrityError
         """
-        for part in self._parts.get(bucket, ()):
-            check_part(self.store / HISTORY_FOLDER, part)
+        return read_pieces(self.store / HISTORY_FOLDER, self.parts(bucket), self._coverage)
+
+    def check(self, bucket: int, *, again: bool = False) -> int:
+        """Hash the parts of a bucket that were not hashed before, or all; see `engine.history.checks`.
+
+        returns : how many were hashed
+        raises  : IntegrityError naming the first file that is not as it was written
+        """
+        return check_parts(self.store / HISTORY_FOLDER, bucket, self.parts(bucket), again=again)
 
     def verify(self) -> list[str]:
         """Hash every byte of every part; a line for each problem, none if all is well."""

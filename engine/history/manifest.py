@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from engine.activity import DailyActivity, add_activities
 from engine.coverage import Coverage
 from engine.errors import IntegrityError, NoHistoryError
 from engine.files import sha256_bytes
@@ -148,6 +149,13 @@ class Manifest:
             has_discounts="discount" in self.fields,
         )
 
+    @property
+    def activity(self) -> DailyActivity | None:
+        """Purchases of the whole chain per day; None where a bucket does not know its own."""
+        texts = [bucket.purchases_by_day for bucket in self.totals]
+        known = [text for text in texts if text is not None]
+        return add_activities(map(DailyActivity.from_text, known)) if len(known) == len(texts) else None
+
     def parts_by_bucket(self) -> dict[int, tuple[PartRecord, ...]]:
         """Bucket -> its parts, the oldest first."""
         buckets: dict[int, list[PartRecord]] = {}
@@ -222,7 +230,9 @@ def _from_json(body: Mapping[str, Any]) -> Manifest:
         fields=tuple(body["fields"]),
         sources=tuple(SourceRecord(**{name: source[name] for name in source_fields}) for source in body["sources"]),
         parts=tuple(PartRecord(**{name: part[name] for name in part_fields}) for part in body["parts"]),
-        totals=tuple(BucketTotals(**{name: bucket[name] for name in totals_fields}) for bucket in body["totals"]),
+        totals=tuple(
+            BucketTotals(**{name: bucket[name] for name in totals_fields if name in bucket}) for bucket in body["totals"]
+        ),
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from engine.errors import IntegrityError
 from engine.files import sha256_files
@@ -62,29 +64,64 @@ def read_partition(history: Place, record: PartRecord) -> Partition:
 
     raises : IntegrityError where a file is missing or is not such a part
     """
-    customers, events = map_part(history, record)
-    names = names_of(events, history / record.files[1][0])
-    first_event = first_events(customers, events, history / record.files[0][0])
-    columns: dict[str, Any] = {name: _view(events, name) for name in EVENT_SCHEMA.names if name != "order_key"}
-    return Partition(
-        customer_ids=customers.column("customer_id"),
-        offsets=np.append(first_event, len(columns["timestamp_us"])),
-        store_names=names["store_code"],
-        channel_names=names["channel_code"],
-        **columns,
-    )
+    return _partition(_open_part(history, record))
 
 
 def read_events(history: Place, record: PartRecord) -> BucketEvents:
     """The same part for merging, with the keys of the orders."""
+    return _events(_open_part(history, record))
+
+
+def read_both(history: Place, record: PartRecord) -> tuple[Partition, Mapping[str, NDArray[np.generic]]]:
+    """The same part for readers, and all of its columns, which the partition's are of, for merging some of them."""
+    part = _open_part(history, record)
+    return _partition(part), {name: _view(part.events, name) for name in EVENT_SCHEMA.names}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Part:
+    """A part's two files, open.
+
+    offsets : int64[num_customers + 1]
+    names   : code column -> what its codes stand for
+    """
+
+    customers: pa.RecordBatch
+    events: pa.RecordBatch
+    offsets: NDArray[np.int64]
+    names: dict[str, list[str]]
+
+
+def _open_part(history: Place, record: PartRecord) -> _Part:
     customers, events = map_part(history, record)
-    names = names_of(events, history / record.files[1][0])
-    num_events = np.diff(np.append(first_events(customers, events, history / record.files[0][0]), events.num_rows))
+    (customers_path, _), (events_path, _) = record.files
+    first_event = first_events(customers, events, history / customers_path)
+    return _Part(
+        customers=customers,
+        events=events,
+        offsets=np.append(first_event, events.num_rows),
+        names=names_of(events, history / events_path),
+    )
+
+
+def _partition(part: _Part) -> Partition:
+    columns: dict[str, Any] = {name: _view(part.events, name) for name in EVENT_SCHEMA.names if name != "order_key"}
+    return Partition(
+        customer_ids=part.customers.column("customer_id"),
+        offsets=part.offsets,
+        store_names=part.names["store_code"],
+        channel_names=part.names["channel_code"],
+        **columns,
+    )
+
+
+def _events(part: _Part) -> BucketEvents:
+    ids = part.customers.column("customer_id")
     return BucketEvents(
-        customer_ids=customers.column("customer_id"),
-        customer=np.repeat(np.arange(customers.num_rows), num_events),
-        columns={name: _view(events, name) for name in EVENT_SCHEMA.names},
-        names={name: pa.array(names[name], pa.string()) for name in CODE_COLUMNS},
+        customer_ids=ids,
+        customer=np.repeat(np.arange(len(ids)), np.diff(part.offsets)),
+        columns={name: _view(part.events, name) for name in EVENT_SCHEMA.names},
+        names={name: pa.array(part.names[name], pa.string()) for name in CODE_COLUMNS},
     )
 
 

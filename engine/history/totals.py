@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.activity import DailyActivity, add_activities, count_orders
 from engine.history.events import BucketEvents, exact_sum
 from engine.schema import KIND_NAMES, ORDER_KINDS, EventKind
 
@@ -24,6 +25,7 @@ class BucketTotals:
     amount_minor_total : of purchases and returns, each with the sign that the source gave
     first_us_by_kind   : name of the kind -> instant of its first event; the same kinds
     last_order_us      : of purchases and returns; None where there are none, as in a bucket of visits
+    purchases_by_day   : as `DailyActivity.to_text` writes them; None in a manifest that was made before they were kept
     """
 
     bucket: int
@@ -33,6 +35,7 @@ class BucketTotals:
     first_us_by_kind: Mapping[str, int]
     last_event_us: int
     last_order_us: int | None
+    purchases_by_day: str | None = None
 
     @property
     def num_events(self) -> int:
@@ -71,6 +74,10 @@ def add_arrivals(
             return None
         num_by_kind = {name: count - gone.num_by_kind.get(name, 0) for name, count in num_by_kind.items()}
         amount_minor_total -= gone.amount_minor_total
+    purchases_by_day = None
+    if totals.purchases_by_day is not None:
+        grown = (DailyActivity.from_text(totals.purchases_by_day), _purchases(arriving.columns))
+        purchases_by_day = add_activities(grown, less=(_purchases(replaced),)).to_text()
     return BucketTotals(
         bucket=totals.bucket,
         num_customers=totals.num_customers + num_new_customers,
@@ -83,6 +90,7 @@ def add_arrivals(
         },
         last_event_us=max(totals.last_event_us, added.last_event_us),
         last_order_us=max(_known(totals.last_order_us, added.last_order_us), default=None),
+        purchases_by_day=purchases_by_day,
     )
 
 
@@ -101,7 +109,13 @@ def _measure(bucket: int, num_customers: int, columns: Columns) -> BucketTotals:
         first_us_by_kind={one.name.lower(): int(timestamp_us[kind == one].min()) for one in present},
         last_event_us=int(timestamp_us.max()),
         last_order_us=int(orders_us.max()) if len(orders_us) else None,
+        purchases_by_day=_purchases(columns).to_text(),
     )
+
+
+def _purchases(columns: Columns) -> DailyActivity:
+    timestamp_us = columns["timestamp_us"].astype(np.int64, copy=False)
+    return count_orders(timestamp_us[columns["kind"] == EventKind.PURCHASE])
 
 
 def _holds_an_end(totals: BucketTotals, gone: BucketTotals) -> bool:

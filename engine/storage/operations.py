@@ -31,18 +31,21 @@ def open_input(place: Place) -> pa.NativeFile:
     return pa.memory_map(str(place))
 
 
-def write_bytes(place: Place, data: bytes | pa.Buffer) -> None:
-    """Replace a file so that a reader sees the old bytes or the new ones and nothing between, durable on return."""
+def write_bytes(place: Place, data: bytes | pa.Buffer, *, is_durable: bool = True) -> None:
+    """Replace a file so that a reader sees the old bytes or the new ones and nothing between.
+
+    is_durable : on return, whatever becomes of the machine; else a crash of it may lose the file, or leave a part of it
+    """
     if isinstance(place, RemotePath):
         place.write(data)
     else:
-        files.write_bytes_atomic(local_path(place), data)
+        files.write_bytes_atomic(local_path(place), data, is_durable=is_durable)
 
 
-def write_json(place: Place, obj: Any) -> None:
+def write_json(place: Place, obj: Any, *, is_durable: bool = True) -> None:
     """`write_bytes` of readable JSON with sorted keys, so that equal objects give equal bytes; NaN raises ValueError."""
     text = json.dumps(obj, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    write_bytes(place, text.encode() + b"\n")
+    write_bytes(place, text.encode() + b"\n", is_durable=is_durable)
 
 
 def deliver(temporary: Path, place: Place) -> None:

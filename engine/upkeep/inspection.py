@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -128,6 +129,8 @@ def _find_faults(folder: Place, part: PartRecord, num_buckets: int) -> Iterator[
 def _inspect_totals(folder: Place, manifest: Manifest, bucket: int, parts: tuple[PartRecord, ...]) -> list[Problem]:
     found = measure_events(bucket, fold([read_events(folder, part) for part in parts]))
     expected = next((totals for totals in manifest.totals if totals.bucket == bucket), None)
+    if expected is not None and expected.purchases_by_day is None:  # of a store that was made before these were kept
+        found = dataclasses.replace(found, purchases_by_day=None)
     if found == expected:
         return []
     what = f"bucket {bucket} holds {found}, expected {expected}"

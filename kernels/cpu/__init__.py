@@ -1,6 +1,7 @@
 """Numba on the CPU. Compiled once per machine and cached on disk beside the source (or where NUMBA_CACHE_DIR says)."""
 
 from kernels.cpu.describe import describe_events, describe_situations
+from kernels.cpu.fingerprint_events import fingerprint_events
 from kernels.cpu.gap_statistics import gap_statistics
 from kernels.cpu.gather_sequences import gather_sequences
 from kernels.cpu.hash_strings import hash_strings
@@ -15,6 +16,7 @@ from kernels.cpu.window_sums import window_sums
 __all__ = [
     "describe_events",
     "describe_situations",
+    "fingerprint_events",
     "gap_statistics",
     "gather_sequences",
     "hash_strings",

@@ -2,6 +2,7 @@
 
 from kernels.cuda.describe import describe_events, describe_situations
 from kernels.cuda.device import find_obstacle
+from kernels.cuda.fingerprint_events import fingerprint_events
 from kernels.cuda.gap_statistics import gap_statistics
 from kernels.cuda.gather_sequences import gather_sequences
 from kernels.cuda.hash_strings import hash_strings
@@ -17,6 +18,7 @@ __all__ = [
     "describe_events",
     "describe_situations",
     "find_obstacle",
+    "fingerprint_events",
     "gap_statistics",
     "gather_sequences",
     "hash_strings",

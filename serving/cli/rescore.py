@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 @store_option
 @as_of_option
 @click.option("--name", help='The bundle whose champion scores; "default", or the only one that there is.')
+@click.option(
+    "--full", is_flag=True, help="Begin with everybody's first event, instead of the states that the last snapshot kept."
+)
 @device_option
 @executor_option
 @ray_address_option
@@ -39,6 +42,7 @@ def rescore(
     store: Place,
     as_of_us: int,
     name: str | None,
+    full: bool,
     device: str,
     executor: str,
     ray_address: str | None,
@@ -48,10 +52,13 @@ def rescore(
 ) -> None:
     """Score every eligible customer as of an instant with the champion, into a new snapshot.
 
+    Only events that came since the newest snapshot of the same champion go through the model; the scores are those of --full.
     The snapshot appears whole or not at all; a job that was killed goes on where it was. Running servers pick it up.
     """
     ray = ray_config(executor, address=ray_address, num_workers=ray_workers, gpu_share=ray_gpu_share)
-    report = run_rescore(store, as_of_us=as_of_us, name=name, device=device, executor=executor, ray=ray, as_json=as_json)
+    report = run_rescore(
+        store, as_of_us=as_of_us, name=name, full=full, device=device, executor=executor, ray=ray, as_json=as_json
+    )
     if as_json:
         print_json(describe_rescore(report))
         return
@@ -66,21 +73,25 @@ def run_rescore(
     name: str | None,
     device: str,
     executor: str,
+    full: bool = False,
     ray: RayConfig | None = None,
     as_json: bool = False,
 ) -> RescoreReport:
     """Rescore with a progress bar over the buckets."""
+    from engine.bucket_walk import available_cores
     from engine.executors import make_executor
     from serving.rescore import rescore as run
     from training.registry import champion
 
-    with stage("Rescoring", as_json=as_json) as progress, make_executor(executor, ray=ray) as workers:
+    made = make_executor(executor, ray=ray, num_threads=available_cores())
+    with stage("Rescoring", as_json=as_json) as progress, made as workers:
         return run(
             store,
             as_of_us=as_of_us,
             bundle=champion(store, name) if name else None,
             executor=workers,
             device=device,
+            full=full,
             progress=lambda at: progress.update(
                 done=at.num_buckets_done, total=at.num_buckets, note=f"buckets, {at.num_customers:,} customers"
             ),
@@ -95,10 +106,16 @@ def describe_rescore(report: RescoreReport) -> dict[str, Any]:
         "model_version": report.model_version,
         "model_as_of": format_instant(report.model_as_of_us),
         "as_of": format_instant(report.as_of_us),
+        "begun_from": report.begun_from or None,
         "num_customers": report.num_customers,
+        "num_rolled_on": report.num_rolled_on,
+        "num_unchanged": report.num_unchanged,
+        "num_begun_anew": report.num_begun_anew,
+        "num_events_read": report.num_events_read,
         "num_buckets": report.num_buckets,
         "num_buckets_scored": report.num_buckets_scored,
         "num_buckets_resumed": report.num_buckets_resumed,
+        "num_buckets_fallen_back": report.num_buckets_fallen_back,
         "device": report.device,
         "executor": report.executor,
         "seconds": {
@@ -106,6 +123,8 @@ def describe_rescore(report: RescoreReport) -> dict[str, Any]:
             "score": round(report.score_s, 3),
             "commit": round(report.commit_s, 3),
         },
+        "seconds_by_stage": {name: round(seconds, 3) for name, seconds in report.stage_s.items()},
+        "peak_memory_bytes": report.peak_bytes,
     }
 
 
@@ -118,6 +137,7 @@ def print_rescore(report: RescoreReport) -> None:
             f"Scored [bold]{report.num_customers:,}[/] customers as of {format_instant(report.as_of_us)} with "
             f"{report.model_version} in {seconds:.1f} s ({report.executor}, {report.device})."
         )
+        _print_beginnings(report)
         if report.num_buckets_resumed:
             out.print(f"{report.num_buckets_resumed:,} of {count(report.num_buckets, 'bucket')} had been finished before.")
     else:
@@ -126,3 +146,20 @@ def print_rescore(report: RescoreReport) -> None:
         seen_until = format_instant(report.model_as_of_us)
         out.print(f"[yellow]Mind[/]: {report.model_version} learnt from events up to {seen_until}, later than this as-of.")
     out.print(f"Snapshot: {literal(report.folder)}")
+
+
+def _print_beginnings(report: RescoreReport) -> None:
+    """What was read for it, and where the time went."""
+    out = console()
+    if report.begun_from:
+        out.print(
+            f"Began from {literal(report.begun_from)}: {report.num_unchanged:,} customers unchanged, "
+            f"{report.num_rolled_on:,} with new events, {report.num_begun_anew:,} begun anew; "
+            f"the model read {count(report.num_events_read, 'event')}."
+        )
+    else:
+        out.print(f"Began with everybody's first event; the model read {count(report.num_events_read, 'event')}.")
+    stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in report.stage_s.items())
+    out.print(f"Seconds of all tasks: {stages}; commit {report.commit_s:.1f}. Peak memory {report.peak_bytes / 2**20:,.0f} MiB.")
+    if report.num_buckets_fallen_back:
+        out.print(f"[yellow]Mind[/]: the GPU failed in {count(report.num_buckets_fallen_back, 'bucket')}, which the CPU scored.")

@@ -62,10 +62,14 @@ def snapshot_folder(store: StoreLike, snapshot_id: str) -> Place:
     return snapshots_folder(store) / snapshot_id
 
 
-def write_bucket(folder: Place, inputs: SnapshotInputs, bucket: int, batch: pa.RecordBatch, *, device: str) -> DoneBucket:
+def write_bucket(
+    folder: Place, inputs: SnapshotInputs, bucket: int, batch: pa.RecordBatch, *, device: str, is_durable: bool = True
+) -> DoneBucket:
     """Write a bucket's file, then its marker; a kill at any moment leaves both or something that is redone.
 
-    batch  : columns of `snapshot_schema`, ascending by customer_id
+    batch      : columns of `snapshot_schema`, ascending by customer_id
+    is_durable : the file is on return; else whoever commits sees to it. The marker need not be: it holds the file's hash, so that
+                 what a crash of the machine leaves is told from what is whole
     raises : ValueError, if the batch has another schema or its ids are not strictly ascending
     """
     schema = snapshot_schema(len(inputs.edges_days), inputs.state_size)
@@ -76,12 +80,12 @@ def write_bucket(folder: Place, inputs: SnapshotInputs, bucket: int, batch: pa.R
         raise ValueError(f"bucket {bucket}: customer ids are not strictly ascending")
     data = _encode(batch)
     path = _bucket_path(folder, bucket)
-    write_bytes(path, data)
+    write_bytes(path, data, is_durable=is_durable)
     file = BucketFile(
         bucket=bucket, path=path.name, sha256=sha256_bytes(memoryview(data)), num_bytes=len(data), num_customers=batch.num_rows
     )
     done = DoneBucket(inputs_digest=inputs.digest, device=device, file=file)
-    write_json(_marker_path(folder, bucket), asdict(done))
+    write_json(_marker_path(folder, bucket), asdict(done), is_durable=False)
     return done
 
 
@@ -116,9 +120,9 @@ def commit(
 ) -> SnapshotManifest:
     """Write the manifest and make the snapshot the current one.
 
-    done     : one per bucket
+    done     : one per bucket, their files durable
     activity : of the chain; without it nobody can tell reasons
-    raises   : IntegrityError, if a bucket is missing or given twice, or its file is gone
+    raises   : IntegrityError, if a bucket is missing or given twice, or a file has not the size with which it was written
     """
     ordered = sorted(done, key=lambda entry: entry.file.bucket)
     if [entry.file.bucket for entry in ordered] != list(range(inputs.num_buckets)):
@@ -204,9 +208,7 @@ def open_bucket(store: StoreLike, manifest: SnapshotManifest, bucket: int) -> pa
 
     raises : IntegrityError naming the file
     """
-    inputs = manifest.inputs
-    schema = snapshot_schema(len(inputs.edges_days), inputs.state_size)
-    return _open_bucket(snapshot_folder(store, manifest.snapshot_id), manifest.files[bucket], schema)
+    return open_bucket_file(snapshot_folder(store, manifest.snapshot_id), manifest.files[bucket], manifest.inputs)
 
 
 def read_pointer(store: StoreLike) -> dict[str, Any] | None:
@@ -224,6 +226,15 @@ def read_pointer(store: StoreLike) -> dict[str, Any] | None:
     if not isinstance(pointer, dict):
         raise IntegrityError(f"{path} holds {type(pointer).__name__}, expected an object; {MEND}")
     return pointer
+
+
+def open_bucket_file(folder: Place, file: BucketFile, inputs: SnapshotInputs) -> pa.RecordBatch:
+    """One file of a committed snapshot, as checked as `open_snapshot` checks all of them.
+
+    inputs : of any snapshot of the same bundle
+    raises : IntegrityError naming the file
+    """
+    return _open_bucket(folder, file, snapshot_schema(len(inputs.edges_days), inputs.state_size))
 
 
 def manifest_path(folder: Place) -> Place:

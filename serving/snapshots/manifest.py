@@ -36,6 +36,7 @@ class SnapshotInputs:
     edges_days: tuple[float, ...]  # upper edges of the hazard bins, ascending
     num_buckets: int
     state_size: int  # width of the bundle's states
+    begun_from: str = ""  # id of the snapshot whose states were rolled on; empty where every customer began anew
 
     def __post_init__(self) -> None:
         # 30 and 30.0 are equal and are written differently: one form, so that equal inputs have equal digests.

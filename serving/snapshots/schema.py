@@ -8,7 +8,7 @@ from kernels import SUMMARY_COLUMNS
 
 SCHEMA_VERSION = 3
 
-MEMORY_COLUMNS: tuple[str, ...] = ("num_events", "last_event_us", "state", "summary")
+MEMORY_COLUMNS: tuple[str, ...] = ("num_events", "last_event_us", "fingerprint", "state", "summary")
 
 
 def snapshot_schema(num_bins: int, state_size: int) -> pa.Schema:
@@ -30,6 +30,7 @@ def snapshot_schema(num_bins: int, state_size: int) -> pa.Schema:
             pa.field("survival", _floats(num_bins), nullable=False),  # P(no purchase before as_of + edges_days[k])
             pa.field("num_events", pa.int32(), nullable=False),  # of every kind before as_of, which the state covers
             pa.field("last_event_us", pa.int64(), nullable=False),  # of the last of these
+            pa.field("fingerprint", pa.uint64(), nullable=False),  # of these events, as `fingerprint_events` takes it
             pa.field("state", _floats(state_size), nullable=False),  # the GRU's, after the last of these
             pa.field("summary", _floats(len(SUMMARY_COLUMNS)), nullable=False),  # SUMMARY_COLUMNS at as_of; NaN: not known
         ]

@@ -7,6 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from engine.history.events import place_texts
+
 
 def find_string(column: pa.StringArray, wanted: str) -> int:
     """Row of a string in an ascending column without duplicates, or -1."""
@@ -28,17 +30,8 @@ def find_strings(column: pa.StringArray, wanted: pa.StringArray) -> NDArray[np.i
     wanted  : string[num_wanted]    in any order
     returns : int64[num_wanted]     rows, -1 where absent
     """
-    num_wanted, num_rows = len(wanted), len(column)
-    if num_wanted == 0 or num_rows == 0:
-        return np.full(num_wanted, -1, np.int64)
-    low = np.zeros(num_wanted, np.int64)
-    high = np.full(num_wanted, num_rows, np.int64)
-    for _ in range(num_rows.bit_length()):
-        middle = np.minimum((low + high) // 2, num_rows - 1)
-        is_less = pc.less(column.take(pa.array(middle)), wanted).to_numpy(zero_copy_only=False)
-        searching = low < high
-        low = np.where(searching & is_less, middle + 1, low)
-        high = np.where(searching & ~is_less, middle, high)
-    row = np.minimum(low, num_rows - 1)
+    if len(wanted) == 0 or len(column) == 0:
+        return np.full(len(wanted), -1, np.int64)
+    row = np.minimum(place_texts(column, wanted), len(column) - 1)
     found = pc.equal(column.take(pa.array(row)), wanted).to_numpy(zero_copy_only=False)
     return np.where(found, row, -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.activity import DailyActivity, measure_activity
+from engine.activity import DailyActivity, add_activities, count_orders, measure_activity
 from engine.history import History
+from engine.history.manifest import read_manifest, write_manifest
 from engine.ingest import ingest
 from engine.instants import DAY_US, parse_instant
+from engine.upkeep import inspect_history
 from tests.engine.conftest import WriteSource
 
 
@@ -60,3 +63,38 @@ def test_only_orders_before_the_instant_are_counted(store: Path, write_text: Wri
 def test_no_orders_at_all(before_us: int | None) -> None:
     activity = measure_activity([], before_us=before_us)
     assert np.isnan(activity.orders_before(np.array([0, DAY_US]), 7)).all()
+
+
+DAYS = st.lists(st.integers(-3, 9), max_size=12)
+
+
+@given(first=DAYS, second=DAYS)
+def test_activities_are_added_and_taken_off_day_by_day(first: list[int], second: list[int]) -> None:
+    one, other, both = (count_orders(np.array(days, np.int64) * DAY_US + 5) for days in (first, second, first + second))
+    assert add_activities([one, other]).to_text() == both.to_text()
+    assert add_activities([both], less=[other]).to_text() == one.to_text()
+    assert DailyActivity.from_text(both.to_text()).to_text() == both.to_text()
+
+
+def test_the_activity_that_the_manifest_keeps_is_that_of_the_events(store: Path, write_text: WriteSource) -> None:
+    header = "customer_id,timestamp,order_id,amount"
+    lines = [f"c{number % 7},2017-01-{1 + number % 9:02d} 10:00,o{number},1" for number in range(60)]
+    ingest(store, [write_text("t.csv", header, *lines)], num_buckets=4)
+    ingest(store, [write_text("u.csv", header, "c0,2017-01-20,o0,1", "c1,2017-01-03,late,1", "new,2016-12-30,n,1")])
+    history = History.open(store)
+    assert history.manifest.activity is not None
+    assert history.activity().to_text() == measure_activity(history.partitions()).to_text()
+    assert history.activity().num_orders.sum() == 62
+
+
+def test_a_manifest_that_keeps_no_activity_is_counted_and_goes_on(store: Path, write_text: WriteSource) -> None:
+    header = "customer_id,timestamp,amount"
+    ingest(store, [write_text("t.csv", header, "a,2017-01-01,1", "b,2017-01-03,1")], num_buckets=4)
+    manifest, _ = read_manifest(store / "history")
+    old = tuple(replace(totals, purchases_by_day=None) for totals in manifest.totals)
+    write_manifest(store / "history", replace(manifest, totals=old))
+    ingest(store, [write_text("u.csv", header, "a,2017-01-03,1")])
+    history = History.open(store)
+    assert history.manifest.activity is None
+    assert history.activity().num_orders.tolist() == [1, 0, 2]
+    assert inspect_history(store).problems == ()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,6 +54,31 @@ def test_an_ebbtide_error_of_a_task_reaches_the_caller_as_it_was(executor: Execu
     with pytest.raises(SourceError, match=r"^orders\.csv: found nothing") as caught:
         list(executor.run(refuse, [{"number": number} for number in range(4)]))
     assert caught.value.source == "orders.csv"
+
+
+def test_tasks_side_by_side_yield_their_results_as_they_end_and_are_asked_for_when_they_can_begin() -> None:
+    meet = threading.Barrier(2, timeout=30)
+    asked = []
+
+    def tasks() -> Iterator[dict[str, int]]:
+        for number in range(6):
+            asked.append(number)
+            yield {"number": number}
+
+    def wait_for_another(number: int) -> int:
+        meet.wait()
+        return number * number
+
+    with make_executor("inline", num_threads=2) as executor:
+        results = executor.run(wait_for_another, tasks())
+        first = next(results)
+        assert len(asked) <= 4
+        assert sorted((one.index, one.value) for one in (first, *results)) == [(n, n * n) for n in range(6)]
+
+
+def test_an_error_side_by_side_ends_the_run(tmp_path: Path) -> None:
+    with make_executor("inline", num_threads=2) as executor, pytest.raises(SourceError, match=r"^orders\.csv"):
+        list(executor.run(refuse, [{"number": number} for number in range(40)]))
 
 
 @pytest.mark.ray

@@ -16,6 +16,7 @@ _OF_EVERY_BACKEND = (
     "kernels/test_registry.py",
     "kernels/test_operations.py",
     "kernels/test_forward_operations.py",
+    "kernels/test_fingerprint_events.py",
     "kernels/test_hash_strings.py",
     "kernels/test_cuda_memory.py",
     "engine/test_indicators.py",

@@ -13,8 +13,7 @@ import ray
 
 from engine.executors import RayConfig, Task, TaskResult
 from engine.executors.ray import RayExecutor
-from serving.rescore import score_bucket
-from serving.snapshots import DoneBucket
+from serving.bucket_task import ScoredBucket, score_bucket
 
 _HOLD_S = 0.5
 _WAIT_S = 60.0
@@ -41,7 +40,7 @@ class SlowRayExecutor(RayExecutor):
         return super().run(score_slowly, [{**task, "log": str(self._log)} for task in tasks], uses_gpu=uses_gpu)
 
 
-def score_slowly(*, log: str, bucket: int, **task: Any) -> DoneBucket:
+def score_slowly(*, log: str, bucket: int, **task: Any) -> ScoredBucket:
     node = ray.get_runtime_context().get_node_id()
     with open(log, "a") as file:
         file.write(f"{bucket} {os.getpid()} {node}\n")

@@ -22,8 +22,9 @@ from engine.files import sha256_file
 from engine.history import History
 from engine.instants import DAY_US, format_instant
 from engine.labels import eligible
+from serving.bucket_task import score_bucket
 from serving.client import EbbtideClient
-from serving.rescore import RescoreProgress, RescoreReport, rescore, score_bucket
+from serving.rescore import RescoreProgress, RescoreReport, rescore
 from serving.service.server import ServerConfig
 from serving.snapshots import current_path, open_current, snapshot_folder, survival
 from tests.serving.conftest import TRAINED_AS_OF_US
@@ -217,8 +218,10 @@ def test_a_task_of_another_history_is_refused(store: Path, rescored: tuple[Path,
             bucket=0,
             bundle_folder=bundle_folder,
             inputs=inputs,
+            kept=None,
             activity=History.open(store).activity(),
             device="cpu",
+            is_durable=True,
         )
 
 

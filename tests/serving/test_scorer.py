@@ -12,29 +12,37 @@ import torch
 from engine.history import History
 from engine.labels import eligible
 from serving import scorer
-from serving.scorer import score_partition
+from serving.memory import begin_from
+from serving.scorer import Asked, PartitionScores, score
 from tests.serving.conftest import TRAINED_AS_OF_US
 from training.registry import champion
+
+
+def score_anew(store: Path, *, device: str) -> PartitionScores:
+    """The first bucket, everybody from the first event."""
+    history, bundle = History.open(store), champion(store)
+    partition = history.partition(0)
+    customers = eligible(partition, TRAINED_AS_OF_US, bundle.active_within_days)
+    begun = begin_from(None, partition, customers, TRAINED_AS_OF_US, state_size=bundle.model.state_size)
+    asked = Asked(partition=partition, customer_index=customers, begin=begun.begin, end=begun.end, initial=begun.initial)
+    return score(bundle, [asked], history.activity(), TRAINED_AS_OF_US, device=device)
 
 
 def test_a_lost_gpu_gives_the_scores_of_the_cpu_and_one_log_line(
     trained_store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    history, bundle = History.open(trained_store), champion(trained_store)
-    partition = history.partition(0)
-    customers = eligible(partition, TRAINED_AS_OF_US, bundle.active_within_days)
-    expected = score_partition(bundle, partition, history.activity(), customers, TRAINED_AS_OF_US, device="cpu")
+    expected = score_anew(trained_store, device="cpu")
     encode_states = scorer.encode_states
 
-    def lose_the_gpu(*arguments: object, device: str) -> object:
+    def lose_the_gpu(*arguments: object, device: str, **options: object) -> object:
         if device == "cuda":
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
-        return encode_states(*arguments, device=device)  # type: ignore[arg-type]
+        return encode_states(*arguments, device=device, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(scorer, "encode_states", lose_the_gpu)
     with caplog.at_level(logging.WARNING):
-        scores = score_partition(bundle, partition, history.activity(), customers, TRAINED_AS_OF_US, device="cuda")
-    assert scores.device == "cpu"
+        scores = score_anew(trained_store, device="cuda")
+    assert (scores.device, scores.has_fallen_back, expected.has_fallen_back) == ("cpu", True, False)
     assert np.array_equal(scores.survival, expected.survival)
     assert [line for line in caplog.messages if "scoring these" in line] == caplog.messages
     assert len(caplog.messages) == 1
@@ -44,23 +52,14 @@ def test_a_fault_of_the_model_itself_is_not_hidden(trained_store: Path, monkeypa
     def fail(*arguments: object, **options: object) -> None:
         raise RuntimeError("shapes cannot be multiplied")
 
-    history, bundle = History.open(trained_store), champion(trained_store)
     monkeypatch.setattr(scorer, "encode_states", fail)
     for device in ("cpu", "cuda"):
         with pytest.raises(RuntimeError, match="shapes"):
-            score_partition(
-                bundle, history.partition(0), history.activity(), np.zeros(1, np.int64), TRAINED_AS_OF_US, device=device
-            )
+            score_anew(trained_store, device=device)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cpu_and_cuda_agree(trained_store: Path) -> None:
-    history, bundle = History.open(trained_store), champion(trained_store)
-    partition = history.partition(0)
-    customers = eligible(partition, TRAINED_AS_OF_US, bundle.active_within_days)
-    cpu, cuda = (
-        score_partition(bundle, partition, history.activity(), customers, TRAINED_AS_OF_US, device=device)
-        for device in ("cpu", "cuda")
-    )
+    cpu, cuda = (score_anew(trained_store, device=device) for device in ("cpu", "cuda"))
     assert cuda.device == "cuda"
     assert np.abs(cpu.survival - cuda.survival).max() < 1e-5

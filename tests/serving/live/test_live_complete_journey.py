@@ -31,6 +31,7 @@ from training.normaliser import fit_normaliser
 from training.reference import measure_reference
 from training.registry import register
 from training.situation import describe_situation
+from training.spend import fit_spend_scale
 from training.tokens import all_event_tokens
 from training.trained import TrainedModel
 
@@ -54,6 +55,7 @@ def untrained(history: History) -> TrainedModel:
         token_normaliser=fit_normaliser(all_event_tokens(partition)),
         situation_normaliser=fit_normaliser(describe_situation(partition, history.activity(), customers, instants)),
         calibration=Calibration(shift=0.1, slope=0.9),
+        spend_scale=fit_spend_scale(partition),
     )
     even = np.full(len(customers), 0.5)
     return TrainedModel(
