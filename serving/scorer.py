@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from engine.indicators import compute_summary
 from engine.partition import Partition
+from kernels import locate_instants
 from serving.stage_times import StageTimes
 from training.bundle import Bundle
 from training.device import first_line
@@ -101,6 +102,27 @@ def score(
         device=device,
         has_fallen_back=has_fallen_back,
     )
+
+
+def score_partition(
+    bundle: Bundle,
+    partition: Partition,
+    activity: DailyActivity,
+    customer_index: NDArray[np.int64],
+    as_of_us: int,
+    *,
+    device: str,
+) -> PartitionScores:
+    """`score` of customers of one partition who begin with their first event."""
+    instants_us = np.full(len(customer_index), as_of_us, np.int64)
+    asked = Asked(
+        partition=partition,
+        customer_index=customer_index,
+        begin=partition.offsets[customer_index],
+        end=locate_instants(partition.timestamp_us, partition.offsets, customer_index, instants_us),
+        initial=np.zeros((len(customer_index), bundle.model.state_size), np.float32),
+    )
+    return score(bundle, [asked], activity, as_of_us, device=device)
 
 
 def _score(

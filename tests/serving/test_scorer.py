@@ -12,8 +12,7 @@ import torch
 from engine.history import History
 from engine.labels import eligible
 from serving import scorer
-from serving.memory import begin_from
-from serving.scorer import Asked, PartitionScores, score
+from serving.scorer import PartitionScores, score_partition
 from tests.serving.conftest import TRAINED_AS_OF_US
 from training.registry import champion
 
@@ -23,9 +22,7 @@ def score_anew(store: Path, *, device: str) -> PartitionScores:
     history, bundle = History.open(store), champion(store)
     partition = history.partition(0)
     customers = eligible(partition, TRAINED_AS_OF_US, bundle.active_within_days)
-    begun = begin_from(None, partition, customers, TRAINED_AS_OF_US, state_size=bundle.model.state_size)
-    asked = Asked(partition=partition, customer_index=customers, begin=begun.begin, end=begun.end, initial=begun.initial)
-    return score(bundle, [asked], history.activity(), TRAINED_AS_OF_US, device=device)
+    return score_partition(bundle, partition, history.activity(), customers, TRAINED_AS_OF_US, device=device)
 
 
 def test_a_lost_gpu_gives_the_scores_of_the_cpu_and_one_log_line(
