@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,8 +32,6 @@ class DailyActivity:
 
         Only whole days strictly before the instant's own day count, so nothing at or after the instant is seen.
         """
-        if len(as_of_us) == 1:  # a live score, which would wait for the sum over all days
-            return self._orders_before_one(int(as_of_us[0]), window_days)
         total = np.concatenate(([0], np.cumsum(self.num_orders)))  # (num_days + 1,)
         stop = np.clip(np.asarray(as_of_us) // DAY_US - self.first_day, 0, len(self.num_orders))
         start = np.maximum(stop - window_days, 0)
@@ -40,10 +39,12 @@ class DailyActivity:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(num_days > 0, (total[stop] - total[start]) / num_days, np.nan)
 
-    def _orders_before_one(self, as_of_us: int, window_days: int) -> NDArray[np.float64]:
+    def means_before(self, as_of_us: int, windows_days: Sequence[int]) -> list[float]:
+        """`orders_before` of one instant for some windows; a live score would wait for the sum over all days."""
         stop = min(max(as_of_us // DAY_US - self.first_day, 0), len(self.num_orders))
-        start = max(stop - window_days, 0)
-        return np.array([self.num_orders[start:stop].sum() / (stop - start) if stop > start else np.nan])
+        latest = self.num_orders[max(stop - max(windows_days), 0) : stop].tolist()
+        shares = (latest[-window_days:] for window_days in windows_days)
+        return [sum(days) / len(days) if days else math.nan for days in shares]
 
     def before(self, as_of_us: int, num_days: int) -> DailyActivity:
         """Of the last `num_days` days before the day of an instant: all that `orders_before` looks at there for such windows."""

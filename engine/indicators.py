@@ -207,8 +207,10 @@ def _columns(*names: str) -> NDArray[np.int64]:
 
 _OF_AMOUNTS = _columns("spend_30d", "spend_90d", "spend_change_30d", "basket_90d", "basket_change_90d")
 _OF_DISCOUNTS = _columns("discount_share_90d")
-_OF_RETURNS = _columns("return_rate_180d", "returns_90d")
-_OF_COMPLAINTS = _columns("complaints_90d")
+_OF_KINDS = (
+    (EventKind.RETURN, _columns("return_rate_180d", "returns_90d")),
+    (EventKind.COMPLAINT, _columns("complaints_90d")),
+)
 
 
 def compute_indicators(
@@ -281,19 +283,26 @@ def summarise_customer(partition: Partition, num_events: int, as_of_us: int) -> 
         np.array([num_events], np.int64),
         instant_us,
     )
-    _hide_what_is_not_covered(summary, instant_us, partition.coverage)
+    _hide_sources(summary, partition.coverage)
+    for kind, columns in _OF_KINDS:
+        if as_of_us <= partition.coverage.start_us(kind):
+            summary[:, columns] = np.nan
     return summary
 
 
 def _hide_what_is_not_covered(summary: NDArray[np.float32], as_of_us: NDArray[np.int64], coverage: Coverage) -> None:
     """A count of 0 means nothing where nobody counted. Columns that need an event of their own are NaN without one already."""
-    if not coverage.has_amounts:
-        summary[:, _OF_AMOUNTS] = np.nan
-    if not (coverage.has_amounts and coverage.has_discounts):
-        summary[:, _OF_DISCOUNTS] = np.nan
-    for kind, columns in ((EventKind.RETURN, _OF_RETURNS), (EventKind.COMPLAINT, _OF_COMPLAINTS)):
+    _hide_sources(summary, coverage)
+    for kind, columns in _OF_KINDS:
         is_before = as_of_us <= coverage.start_us(kind)
         if is_before.all():
             summary[:, columns] = np.nan
         elif is_before.any():
             summary[np.ix_(np.flatnonzero(is_before), columns)] = np.nan
+
+
+def _hide_sources(summary: NDArray[np.float32], coverage: Coverage) -> None:
+    if not coverage.has_amounts:
+        summary[:, _OF_AMOUNTS] = np.nan
+    if not (coverage.has_amounts and coverage.has_discounts):
+        summary[:, _OF_DISCOUNTS] = np.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
@@ -64,6 +65,10 @@ class GradeThresholds:
         """Grade numbers of risk scores; any shape in, the same out."""
         rising = np.asarray(self._falling()[::-1])
         return (Grade.B2 - np.searchsorted(rising, risk_score, side="right")).astype(np.int8)
+
+    def grade(self, risk_score: float) -> Grade:
+        """The grade of one risk score."""
+        return Grade(Grade.B2 - bisect_right(self._falling()[::-1], risk_score))
 
     def named(self) -> tuple[tuple[str, float], ...]:
         """Name and lowest risk score of every grade, worst first; the last begins at 0."""

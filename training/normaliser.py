@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import standardise
+from kernels import resolve, standardise
 
 # A value further out than this says "very large" and no more; unseen extremes must not throw the model.
 _LIMIT = 6.0
@@ -27,6 +27,10 @@ class Normaliser:
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32[n, num_columns], standardised and clipped."""
         return standardise(values, self.mean, self.scale, _LIMIT)
+
+    def apply_to_one(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The same of the rows of one customer, whose shape nobody need check."""
+        return resolve("cpu").standardise(values, self.mean, self.scale, _LIMIT)
 
 
 def fit_normaliser(values: NDArray[np.float32], *, ignore: Sequence[int] = ()) -> Normaliser:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from engine.errors import InvalidArgumentError
 from engine.partition import Partition
+from kernels.cpu.forward_one import integrate_survival
 from training.bundle import Bundle
 from training.inference import survival_curves
 from training.threads import share_rows
@@ -93,3 +94,10 @@ def expected_days_to_purchase(edges_days: NDArray[np.float64], survival: NDArray
 
     share_rows(fill, len(survival), _ROWS_AT_ONCE)
     return expected
+
+
+def expected_days_of_one(widths_days: NDArray[np.float64], survival: NDArray[np.float32]) -> float:
+    """The same of one customer: a bin's width and the survival at its end, [num_bins] of each."""
+    days = np.empty(1)
+    integrate_survival(widths_days, survival, days)
+    return float(days[0])

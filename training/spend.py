@@ -13,6 +13,7 @@ source : McCullagh & Nelder (1989), Generalized Linear Models, ch. 9, quasi-like
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +69,14 @@ class SpendScale:
         orders = np.where(np.isnan(situation[:, _BASKET]), 0.0, orders)
         relative = np.clip(basket, 0.0, self.highest) / self.mean
         return np.asarray((orders * relative + _PRIOR_ORDERS) / (orders + _PRIOR_ORDERS))
+
+    def usual_order_of_one(self, situation: NDArray[np.float32]) -> float:
+        """The same of one customer: float32[NUM_SITUATION_FEATURES]. A dozen calls of NumPy for one number take 25 us."""
+        if not self.has_amounts or math.isnan(situation[_BASKET]):
+            return 1.0
+        basket, orders = math.expm1(situation[_BASKET]), math.expm1(situation[_ORDERS])
+        relative = min(max(basket, 0.0), self.highest) / self.mean
+        return (orders * relative + _PRIOR_ORDERS) / (orders + _PRIOR_ORDERS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.partition import Partition
-from kernels import TOKEN_COLUMNS, describe_events
+from kernels import TOKEN_COLUMNS, describe_events, resolve
 
 TOKEN_NAMES: tuple[str, ...] = TOKEN_COLUMNS
 NUM_TOKEN_FEATURES = len(TOKEN_NAMES)
@@ -39,6 +39,25 @@ def event_tokens(partition: Partition, row: NDArray[np.int64], first_row: NDArra
         partition.channel_code,
         row,
         first_row,
+    )
+
+
+def customer_tokens(partition: Partition, begin: int, end: int) -> NDArray[np.float32]:
+    """Raw tokens of the events [begin, end) of the one customer of a partition, whose rows nobody need check."""
+    return resolve("cpu").describe_events(
+        partition.timestamp_us,
+        partition.kind,
+        partition.amount_minor,
+        partition.discount_minor,
+        partition.quantity_milli,
+        partition.num_lines,
+        partition.num_products,
+        partition.num_categories,
+        partition.rating_milli,
+        partition.store_code,
+        partition.channel_code,
+        np.arange(begin, end),
+        np.zeros(end - begin, np.int64),
     )
 
 

@@ -15,11 +15,11 @@ from engine.indicators import summarise_customer
 from engine.instants import DAY_US
 from engine.schema import EventKind
 from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason, Reasons, ScoreContext
-from serving.risk import DEFAULT_THRESHOLDS, Grade, risk_scores
+from serving.risk import DEFAULT_THRESHOLDS, risk_scores
 from serving.service.live.state import LiveState, Memory
 from serving.wire.events import BroughtEvents
-from training.predict import churn_probability, clip_survival, expected_days_to_purchase
-from training.situation import situation_of
+from training.predict import churn_probability, clip_survival, expected_days_of_one
+from training.situation import situation_of_one
 from training.spend import expected_spend
 
 # What is usual is that of the snapshot's instant, and giving reasons takes longer than scoring: who asks again without events has
@@ -156,18 +156,17 @@ def _score(
     if memory is None or memory.num_events > end:
         memory = Memory(num_events=0, state=np.zeros(state.state_size, np.float32))
     rolled = state.forward.roll(memory.state, partition, memory.num_events, end)
-    instant_us = np.array([as_of_us], np.int64)
     summary = summarise_customer(partition, end, as_of_us)
-    situation = situation_of(summary, timestamp_us[end - 1 : end], instant_us, activity)
+    situation = situation_of_one(summary, int(timestamp_us[end - 1]), as_of_us, activity)
     outlook = state.forward.look_ahead(rolled, situation[0])
     survival = clip_survival(outlook.survival)
-    edges_days = state.snapshot.edges_days
+    edges_days = state.edges_days
     at_own_horizon = churn_probability(edges_days, survival, inputs.horizon_days).astype(np.float32)
     probability = at_own_horizon
     if horizon_days != inputs.horizon_days:
         probability = churn_probability(edges_days, survival, horizon_days).astype(np.float32)
     risk = risk_scores(at_own_horizon)
-    grade = Grade(int(DEFAULT_THRESHOLDS.grades(risk)[0]))
+    grade = DEFAULT_THRESHOLDS.grade(float(risk[0]))
     score = CustomerScore(
         customer_id=customer_id,
         churn_probability=float(probability[0]),
@@ -177,7 +176,7 @@ def _score(
         last_purchase_us=int(timestamp_us[latest]),
         num_orders=len(purchases),
         store_id=events.books["store_code"].name(int(events.columns["store_code"][latest])),
-        expected_days_to_purchase=float(expected_days_to_purchase(edges_days, survival).astype(np.float32)[0]),
+        expected_days_to_purchase=float(np.float32(expected_days_of_one(state.widths_days, survival[0]))),
         expected_spend_90d=float(expected_spend(edges_days, outlook.spend, 90).astype(np.float32)[0]),
         expected_spend_365d=float(expected_spend(edges_days, outlook.spend, 365).astype(np.float32)[0]),
         reasons=_NO_REASONS,

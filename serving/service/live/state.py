@@ -13,6 +13,7 @@ from engine.history.customers import CustomerLookup, PartsByBucket
 from serving.snapshots import Snapshot, floats
 from serving.snapshots.search import find_string
 from training.bundle import Bundle
+from training.hazard import bin_widths
 from training.inference import SingleForward
 
 
@@ -46,6 +47,8 @@ class LiveState:
         self.activity = activity
         self.settled = settled
         self.forward = SingleForward(bundle.model)
+        self.edges_days = snapshot.edges_days
+        self.widths_days = bin_widths(self.edges_days)
         self.state_size = bundle.model.state_size
         self._memories = [(memory.column("num_events").to_numpy(), floats(memory, "state")) for memory in snapshot.memories]
 
