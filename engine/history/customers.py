@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.history.customer_events import CustomerEvents, NameBook, merge
-from engine.history.events import CODE_COLUMNS
+from engine.history.events import CODE_COLUMNS, find_text
 from engine.history.history import HISTORY_FOLDER, History
 from engine.history.manifest import PartRecord
 from engine.history.parts import first_events, map_part, names_of
@@ -110,15 +110,8 @@ class _OpenPart:
 
     def slice(self, customer_id: str) -> CustomerEvents | None:
         """The events of a customer as views."""
-        # Python orders strings by code point, which is the order of their UTF-8 bytes.
-        ids, low, high = self.customer_ids, 0, len(self.customer_ids)
-        while low < high:
-            middle = (low + high) // 2
-            if ids[middle].as_py() < customer_id:
-                low = middle + 1
-            else:
-                high = middle
-        if low == len(ids) or ids[low].as_py() != customer_id:
+        row = find_text(self.customer_ids, customer_id)
+        if row < 0:
             return None
-        rows = slice(int(self.stops[low]), int(self.stops[low + 1]))
+        rows = slice(int(self.stops[row]), int(self.stops[row + 1]))
         return CustomerEvents(columns={name: values[rows] for name, values in self.columns.items()}, books=self.books)

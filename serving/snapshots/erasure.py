@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from engine.errors import IntegrityError
 from engine.hashing import bucket_of
+from engine.history.events import find_text
 from engine.storage import Place, StoreLike, remove_tree, sync, write_json, writer_lock
 from serving.snapshots.folder import (
     current_path,
@@ -27,7 +28,6 @@ from serving.snapshots.folder import (
     write_bucket_anew,
 )
 from serving.snapshots.manifest import SnapshotManifest
-from serving.snapshots.search import find_string
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +82,7 @@ def _erase(store: StoreLike, snapshot_id: str, customer_id: str, current_id: str
     manifest = snapshot.manifest
     bucket = int(bucket_of(pa.array([customer_id], pa.string()), manifest.inputs.num_buckets)[0])
     batch = snapshot.files[bucket]
-    row = find_string(batch.column("customer_id"), customer_id)
+    row = find_text(batch.column("customer_id"), customer_id)
     if row >= 0:
         file = write_bucket_anew(folder, bucket, batch.take(pa.array(np.delete(np.arange(batch.num_rows), row))))
         files = tuple(file if old.bucket == bucket else old for old in manifest.files)

@@ -10,21 +10,8 @@ from numpy.typing import NDArray
 from engine.history.events import place_texts
 
 
-def find_string(column: pa.StringArray, wanted: str) -> int:
-    """Row of a string in an ascending column without duplicates, or -1."""
-    # Python orders strings by code point, which is the order of their UTF-8 bytes.
-    low, high = 0, len(column)
-    while low < high:
-        middle = (low + high) // 2
-        if column[middle].as_py() < wanted:
-            low = middle + 1
-        else:
-            high = middle
-    return low if low < len(column) and column[low].as_py() == wanted else -1
-
-
 def find_strings(column: pa.StringArray, wanted: pa.StringArray) -> NDArray[np.int64]:
-    """The same for many strings at once: all searches step together, log2(len(column)) times.
+    """`engine.history.events.find_text` for many strings at once: all searches step together, log2(len(column)) times.
 
     column  : string[num_rows]      ascending by UTF-8 bytes, without duplicates
     wanted  : string[num_wanted]    in any order

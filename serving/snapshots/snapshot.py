@@ -13,10 +13,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.hashing import bucket_of
+from engine.history.events import find_text
 from serving.snapshots.manifest import SnapshotInputs, SnapshotManifest
 from serving.snapshots.ranking import Ranking, rank
 from serving.snapshots.schema import MEMORY_COLUMNS
-from serving.snapshots.search import find_string, find_strings
+from serving.snapshots.search import find_strings
 
 
 class Snapshot:
@@ -53,7 +54,7 @@ class Snapshot:
     def lookup(self, customer_id: str) -> int | None:
         """Row of a customer, or None."""
         bucket = int(bucket_of(pa.array([customer_id], pa.string()), len(self.batches))[0])
-        row = find_string(self.batches[bucket].column("customer_id"), customer_id)
+        row = find_text(self.batches[bucket].column("customer_id"), customer_id)
         return None if row < 0 else int(self._starts[bucket]) + row
 
     def lookup_many(self, customer_ids: pa.StringArray) -> NDArray[np.int64]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ def read_events(messages: Sequence[pb.Event], field: str, *, has_amounts: bool, 
     table = np.array(rows, np.int64).reshape(len(rows), len(_ROW))
     columns: dict[str, Any] = {name: table[:, index].astype(_TYPES[name]) for index, name in enumerate(_ROW)}
     data = np.frombuffer(b"".join(keys), np.uint8)
-    columns["order_key"] = resolve("cpu").hash_strings(data, np.cumsum([0, *map(len, keys)], dtype=np.int64))
+    columns["order_key"] = resolve("cpu").hash_strings(data, np.array([0, *accumulate(map(len, keys))], np.int64))
     return BroughtEvents(
         events=CustomerEvents(columns=sort_events(columns), books=dict(zip(CODE_COLUMNS, (stores, channels), strict=True))),
         has_amounts=any(message.HasField("amount_minor") for message in messages),

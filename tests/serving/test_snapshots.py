@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from engine.errors import IntegrityError, NoSnapshotError
 from engine.files import sha256_file
+from engine.history.events import find_text
 from serving.snapshots import (
     DoneBucket,
     Snapshot,
@@ -29,7 +30,7 @@ from serving.snapshots import (
     write_bucket,
 )
 from serving.snapshots.ranking import rank
-from serving.snapshots.search import find_string, find_strings
+from serving.snapshots.search import find_strings
 from tests.serving.conftest import AS_OF_US, INPUTS, WriteSnapshot, probability_of
 
 
@@ -90,7 +91,7 @@ def test_binary_search_finds_what_a_scan_finds(present: set[str], wanted: list[s
     wanted = [*wanted, *sorted(present)[::3]]
     expected = [sorted(present).index(text) if text in present else -1 for text in wanted]
     assert find_strings(column, pa.array(wanted, pa.string())).tolist() == expected
-    assert [find_string(column, text) for text in wanted] == expected
+    assert [find_text(column, text) for text in wanted] == expected
 
 
 def test_slices_and_takes_cross_buckets(snapshot: Snapshot) -> None:

@@ -1,7 +1,7 @@
 """The forward path for one customer at a time: the same numbers as `encode_states` and `look_ahead`, without a tensor.
 
-A pass of torch over a few events and one query is nearly all calls: 1 ms, of which the arithmetic takes 20 us. One compiled call for
-the events and one for each head leave little of the rest, and a live score has a millisecond in all.
+A pass of torch over a few events and one query is nearly all calls: 1 ms, of which the arithmetic takes 20 us. One compiled call
+for the events and one for each head leave little of the rest, and a live score has a millisecond in all.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from engine.history import History
 from engine.history.customers import CustomerLookup, PartsByBucket
+from engine.history.events import find_text
 from serving.snapshots import Snapshot, floats
-from serving.snapshots.search import find_string
 from training.bundle import Bundle
 from training.hazard import bin_widths
 from training.inference import SingleForward
@@ -58,7 +58,7 @@ class LiveState:
         hashed : of the id, as engine.hashing.hash_text gives it
         """
         bucket = hashed % len(self._memories)
-        row = find_string(self.snapshot.batches[bucket].column("customer_id"), customer_id)
+        row = find_text(self.snapshot.batches[bucket].column("customer_id"), customer_id)
         if row < 0:
             return None
         num_events, states = self._memories[bucket]
