@@ -168,7 +168,7 @@ def find_text(texts: pa.StringArray, wanted: str) -> int:
     low, stop = texts.offset, texts.offset + len(texts)
     if low == stop or text_bytes is None:
         return 0 if low < stop and not wanted else -1
-    offsets, data, key = memoryview(offset_bytes).cast("B").cast("i"), memoryview(text_bytes), wanted.encode()
+    offsets, data, key = memoryview(offset_bytes).cast("B").cast("i"), memoryview(text_bytes).cast("B"), wanted.encode()
     high = stop
     while low < high:
         middle = (low + high) // 2
