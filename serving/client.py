@@ -80,18 +80,23 @@ class EbbtideClient:
         horizon_days: int | None = None,
         as_of_us: int | None = None,
         recent_events: Sequence[CustomerEvent] = (),
+        include_reasons: bool = False,
     ) -> CustomerAnswer:
         """One customer's score, or the reason why a known customer has none.
 
-        horizon_days  : the bundle's own by default
-        as_of_us      : the instant to speak about, UTC microseconds; that of the snapshot by default, or just after the last of
-                        the recent events where that is later
-        recent_events : at most 100 that the history may not have yet, all before that instant
-        raises        : UnknownCustomerError, InvalidArgumentError, NoSnapshotError, RemoteError; with as_of_us or
-                        recent_events NoBundleError and NoHistoryError where the server has only the snapshot
+        horizon_days    : the bundle's own by default
+        as_of_us        : the instant to speak about, UTC microseconds; that of the snapshot by default, or just after the last of
+                          the recent events where that is later
+        recent_events   : at most 100 that the history may not have yet, all before that instant
+        include_reasons : whether an answer with as_of_us or recent_events has reasons, too; one of the snapshot always has them
+        raises          : UnknownCustomerError, InvalidArgumentError, NoSnapshotError, RemoteError; with as_of_us or
+                          recent_events NoBundleError and NoHistoryError where the server has only the snapshot
         """
         request = pb.ScoreCustomerRequest(
-            customer_id=customer_id, horizon_days=horizon_days, recent_events=event_messages(recent_events)
+            customer_id=customer_id,
+            horizon_days=horizon_days,
+            recent_events=event_messages(recent_events),
+            include_reasons=include_reasons,
         )
         if as_of_us is not None:
             request.as_of.CopyFrom(timestamp(as_of_us))
@@ -104,15 +109,19 @@ class EbbtideClient:
         as_of_us: int | None = None,
         horizon_days: int | None = None,
         customer_id: str = "",
+        include_reasons: bool = False,
     ) -> CustomerAnswer:
         """The score of somebody of whom the store need not know anything, from their events alone.
 
-        events      : 1 to 10,000, all that the customer did
-        as_of_us    : as in `score`
-        customer_id : given back in the answer
-        raises      : InvalidArgumentError, NoSnapshotError, NoBundleError, NoHistoryError, RemoteError
+        events          : 1 to 10,000, all that the customer did
+        as_of_us        : as in `score`
+        customer_id     : given back in the answer
+        include_reasons : whether the answer has reasons
+        raises          : InvalidArgumentError, NoSnapshotError, NoBundleError, NoHistoryError, RemoteError
         """
-        request = pb.ScoreHistoryRequest(events=event_messages(events), horizon_days=horizon_days, customer_id=customer_id)
+        request = pb.ScoreHistoryRequest(
+            events=event_messages(events), horizon_days=horizon_days, customer_id=customer_id, include_reasons=include_reasons
+        )
         if as_of_us is not None:
             request.as_of.CopyFrom(timestamp(as_of_us))
         return read_customer(self._call(self._stub.ScoreHistory, request))

@@ -135,7 +135,7 @@ def merge(older: CustomerEvents, newer: CustomerEvents) -> Merged:
 
 def sort_events(columns: Columns) -> Columns:
     """Columns in the order at rest."""
-    times_us = columns["timestamp_us"]
+    times_us = columns["timestamp_us"].astype(np.int64, copy=False)
     if (times_us[1:] > times_us[:-1]).all():
         return columns
     order = np.lexsort(tuple(columns[name] for name in reversed(_ORDER_AT_REST)))

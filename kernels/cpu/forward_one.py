@@ -17,9 +17,9 @@ from kernels.loops.compilation import compile_part
 
 
 @compile_part
-def _sigmoid(value: float) -> float:
+def _sigmoid(value: np.float32) -> np.float32:
     # By the tangent, which does not overflow.
-    return np.float32(0.5) * math.tanh(np.float32(0.5) * value) + np.float32(0.5)
+    return np.float32(np.float32(0.5) * math.tanh(np.float32(0.5) * value) + np.float32(0.5))
 
 
 @compile_loop((FLOAT32_ROWS, FLOAT32_ROWS, FLOAT32_ROWS, FLOAT32S, FLOAT32S, output(types.float32, 1)))
@@ -118,7 +118,7 @@ def integrate_survival(widths: NDArray[np.float64], survival: NDArray[np.float32
     """
     total, before, log_before = 0.0, 1.0, 0.0
     for place in range(len(widths)):
-        after = float(survival[place])
+        after = np.float64(survival[place])  # `float` would leave a float32 one
         log_after = math.log(after)
         fall = log_before - log_after
         total += widths[place] * ((before - after) / fall if fall > 1e-9 else after)

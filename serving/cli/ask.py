@@ -95,11 +95,11 @@ def score(
             try:
                 if history is not None:
                     answers[customer_id] = client.score_history(
-                        brought, as_of_us=as_of_us, horizon_days=horizon_days, customer_id=customer_id
+                        brought, as_of_us=as_of_us, horizon_days=horizon_days, customer_id=customer_id, include_reasons=True
                     )
                 else:
                     answers[customer_id] = client.score(
-                        customer_id, horizon_days=horizon_days, as_of_us=as_of_us, recent_events=brought
+                        customer_id, horizon_days=horizon_days, as_of_us=as_of_us, recent_events=brought, include_reasons=True
                     )
             except UnknownCustomerError:
                 unknown.append(customer_id)

@@ -1,4 +1,4 @@
-"""Reasons for rows of a snapshot: from the row, the bundle and the chain's activity that the manifest keeps, and nothing else."""
+"""Reasons as columns; those of a snapshot from its rows, the bundle and the activity in its manifest, and nothing else."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from training.reasons import (
     SUBJECTS,
     Explainer,
     Explanations,
+    Usual,
     measure_usual,
     write_sentences,
 )
@@ -43,37 +44,41 @@ class SnapshotReasons:
 
         rows : columns of `snapshot_schema`, with MEMORY_COLUMNS
         """
-        found = self._explainer.explain(
-            floats(rows, "state"),
-            floats(rows, "summary"),
-            rows.column("last_event_us").to_numpy(),
-            rows.column("num_events").to_numpy(),
+        return reason_columns(
+            self._explainer,
+            states=floats(rows, "state"),
+            summary=floats(rows, "summary"),
+            **{name: rows.column(name).to_numpy() for name in ("last_event_us", "num_events", "num_orders", "last_purchase_us")},
         )
-        sentences = write_sentences(
-            found,
-            self._explainer.usual,
-            num_orders=rows.column("num_orders").to_numpy(),
-            last_purchase_us=rows.column("last_purchase_us").to_numpy(),
-        )
-        baseline = np.full(rows.num_rows, found.baseline / 100, np.float32)
-        entries = _entries(found, sentences)
-        reasons = pa.FixedSizeListArray.from_arrays(entries, type=REASON_FIELDS[-1].type)
-        return [pa.array(baseline), pa.array(found.other), reasons]
+
+
+def reason_columns(
+    explainer: Explainer,
+    *,
+    states: NDArray[np.float32],
+    summary: NDArray[np.float32],
+    last_event_us: NDArray[np.int64],
+    num_events: NDArray[np.int32],
+    num_orders: NDArray[np.int32],
+    last_purchase_us: NDArray[np.int64],
+) -> list[pa.Array]:
+    """Arrays of REASON_FIELDS; the arguments are those of `Explainer.explain` and `write_sentences`."""
+    found = explainer.explain(states, summary, last_event_us, num_events)
+    sentences = write_sentences(found, explainer.usual, num_orders=num_orders, last_purchase_us=last_purchase_us)
+    baseline = np.full(len(states), found.baseline / 100, np.float32)
+    entries = _entries(found, sentences)
+    reasons = pa.FixedSizeListArray.from_arrays(entries, type=REASON_FIELDS[-1].type)
+    return [pa.array(baseline), pa.array(found.other), reasons]
 
 
 def reasons_of(snapshot: Snapshot, bundle: Bundle | None) -> SnapshotReasons | None:
     """What gives reasons for a snapshot's customers; None without the bundle, the chain's activity, or anybody scored."""
     activity = snapshot.manifest.activity
-    if bundle is None or activity is None or snapshot.num_customers == 0:
+    if bundle is None or activity is None:
         return None
-    sample = np.linspace(0, snapshot.num_customers - 1, min(snapshot.num_customers, _SAMPLED_CUSTOMERS)).astype(np.int64)
-    rows = snapshot.take(sample, with_memory=True)
-    usual = measure_usual(
-        floats(rows, "summary"),
-        floats(rows, "state"),
-        rows.column("last_event_us").to_numpy(),
-        rows.column("num_events").to_numpy(),
-    )
+    usual = usual_of(snapshot)
+    if usual is None:
+        return None
     explainer = Explainer(
         bundle.model,
         horizon_days=bundle.horizon_days,
@@ -82,6 +87,20 @@ def reasons_of(snapshot: Snapshot, bundle: Bundle | None) -> SnapshotReasons | N
         activity=activity.daily(),
     )
     return SnapshotReasons(explainer)
+
+
+def usual_of(snapshot: Snapshot) -> Usual | None:
+    """What is usual among a snapshot's customers; None where there are none."""
+    if snapshot.num_customers == 0:
+        return None
+    sample = np.linspace(0, snapshot.num_customers - 1, min(snapshot.num_customers, _SAMPLED_CUSTOMERS)).astype(np.int64)
+    rows = snapshot.take(sample, with_memory=True)
+    return measure_usual(
+        floats(rows, "summary"),
+        floats(rows, "state"),
+        rows.column("last_event_us").to_numpy(),
+        rows.column("num_events").to_numpy(),
+    )
 
 
 def why_no_reasons(snapshot: Snapshot) -> str:

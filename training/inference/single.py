@@ -28,8 +28,8 @@ class SingleForward:
 
     def __init__(self, model: FittedModel) -> None:
         self._model = model
-        input_weight, state_weight, *biases = model.gru_weights
-        self._gru = (_transposed(input_weight), _transposed(state_weight), *biases)
+        input_weight, state_weight, input_bias, state_bias = model.gru_weights
+        self._gru = (_transposed(input_weight), _transposed(state_weight), input_bias, state_bias)
         self._purchases = _Head([*model.network.body, model.network.rates])
         self._spend = _Head([*model.network.spend_body, model.network.spend_rates])
         self._widths = bin_widths(model.edges_days).astype(np.float32)

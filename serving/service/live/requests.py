@@ -40,7 +40,9 @@ def answer_customer(state: LiveState, request: pb.ScoreCustomerRequest) -> Custo
         before_us=before_us,
     )
     as_of_us = _settle_as_of(state, asked_us, brought)
-    return score_known(state, request.customer_id, brought, as_of_us=as_of_us, horizon_days=horizon_days)
+    return score_known(
+        state, request.customer_id, brought, as_of_us=as_of_us, horizon_days=horizon_days, include_reasons=request.include_reasons
+    )
 
 
 def answer_history(state: LiveState, request: pb.ScoreHistoryRequest) -> CustomerAnswer:
@@ -64,7 +66,9 @@ def answer_history(state: LiveState, request: pb.ScoreHistoryRequest) -> Custome
         before_us=before_us,
     )
     as_of_us = _settle_as_of(state, asked_us, brought)
-    return score_stranger(state, request.customer_id, brought, as_of_us=as_of_us, horizon_days=horizon_days)
+    return score_stranger(
+        state, request.customer_id, brought, as_of_us=as_of_us, horizon_days=horizon_days, include_reasons=request.include_reasons
+    )
 
 
 def _check_as_of(state: LiveState, asked_us: int | None) -> int:

@@ -14,26 +14,18 @@ from engine.history.customer_events import Columns, CustomerEvents, merge
 from engine.indicators import summarise_customer
 from engine.instants import DAY_US
 from engine.schema import EventKind
-from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason, Reasons, ScoreContext
+from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason, ScoreContext
 from serving.risk import DEFAULT_THRESHOLDS, risk_scores
+from serving.service.live.reasons import NOT_ASKED, explain_live
 from serving.service.live.state import LiveState, Memory
 from serving.wire.events import BroughtEvents
 from training.predict import churn_probability, clip_survival, expected_days_of_one
 from training.situation import situation_of_one
 from training.spend import expected_spend
 
-# What is usual is that of the snapshot's instant, and giving reasons takes longer than scoring: who asks again without events has
-# them.
-_NO_REASONS = Reasons(
-    baseline_churn_probability=0.0,
-    other_points=0.0,
-    strongest=(),
-    unavailable="a live score has none; the same customer without as_of and recent_events has those of the snapshot",
-)
-
 
 def score_known(
-    state: LiveState, customer_id: str, brought: BroughtEvents, *, as_of_us: int, horizon_days: int
+    state: LiveState, customer_id: str, brought: BroughtEvents, *, as_of_us: int, horizon_days: int, include_reasons: bool
 ) -> CustomerAnswer:
     """The score of a customer of the store, or of one who is in none and brings events.
 
@@ -45,7 +37,9 @@ def score_known(
     if found is None and brought.num_events == 0:
         raise UnknownCustomerError(customer_id)
     if found is None:
-        return score_stranger(state, customer_id, brought, as_of_us=as_of_us, horizon_days=horizon_days)
+        return score_stranger(
+            state, customer_id, brought, as_of_us=as_of_us, horizon_days=horizon_days, include_reasons=include_reasons
+        )
     events, num_settled, activity, num_added = found.events, found.num_settled, state.activity, 0
     if brought.num_events:
         merged = merge(events, brought.events)
@@ -65,11 +59,12 @@ def score_known(
         as_of_us=as_of_us,
         horizon_days=horizon_days,
         num_added=num_added,
+        include_reasons=include_reasons,
     )
 
 
 def score_stranger(
-    state: LiveState, customer_id: str, brought: BroughtEvents, *, as_of_us: int, horizon_days: int
+    state: LiveState, customer_id: str, brought: BroughtEvents, *, as_of_us: int, horizon_days: int, include_reasons: bool
 ) -> CustomerAnswer:
     """The score of somebody of whom all events were brought, one or more; what the store may know of them is not looked at."""
     columns = brought.events.columns
@@ -83,6 +78,7 @@ def score_stranger(
         as_of_us=as_of_us,
         horizon_days=horizon_days,
         num_added=brought.num_events,
+        include_reasons=include_reasons,
     )
 
 
@@ -131,6 +127,7 @@ def _score(
     as_of_us: int,
     horizon_days: int,
     num_added: int,
+    include_reasons: bool,
 ) -> CustomerAnswer:
     inputs = state.snapshot.inputs
     context = ScoreContext(
@@ -157,7 +154,8 @@ def _score(
         memory = Memory(num_events=0, state=np.zeros(state.state_size, np.float32))
     rolled = state.forward.roll(memory.state, partition, memory.num_events, end)
     summary = summarise_customer(partition, end, as_of_us)
-    situation = situation_of_one(summary, int(timestamp_us[end - 1]), as_of_us, activity)
+    last_event_us, last_purchase_us = int(timestamp_us[end - 1]), int(timestamp_us[latest])
+    situation = situation_of_one(summary, last_event_us, as_of_us, activity)
     outlook = state.forward.look_ahead(rolled, situation[0])
     survival = clip_survival(outlook.survival)
     edges_days = state.edges_days
@@ -167,18 +165,31 @@ def _score(
         probability = churn_probability(edges_days, survival, horizon_days).astype(np.float32)
     risk = risk_scores(at_own_horizon)
     grade = DEFAULT_THRESHOLDS.grade(float(risk[0]))
+    reasons = NOT_ASKED
+    if include_reasons:
+        reasons = explain_live(
+            state,
+            rolled=rolled,
+            summary=summary,
+            last_event_us=last_event_us,
+            num_events=end,
+            num_orders=len(purchases),
+            last_purchase_us=last_purchase_us,
+            as_of_us=as_of_us,
+            activity=activity,
+        )
     score = CustomerScore(
         customer_id=customer_id,
         churn_probability=float(probability[0]),
         risk_score=float(risk[0]),
         grade=grade,
         tier=grade.tier,
-        last_purchase_us=int(timestamp_us[latest]),
+        last_purchase_us=last_purchase_us,
         num_orders=len(purchases),
         store_id=events.books["store_code"].name(int(events.columns["store_code"][latest])),
         expected_days_to_purchase=float(np.float32(expected_days_of_one(state.widths_days, survival[0]))),
         expected_spend_90d=float(expected_spend(edges_days, outlook.spend, 90).astype(np.float32)[0]),
         expected_spend_365d=float(expected_spend(edges_days, outlook.spend, 365).astype(np.float32)[0]),
-        reasons=_NO_REASONS,
+        reasons=reasons,
     )
     return CustomerAnswer(customer=score, ineligible_reason=None, context=context)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +12,12 @@ from engine.activity import DailyActivity
 from engine.history import History
 from engine.history.customers import CustomerLookup, PartsByBucket
 from engine.history.events import find_text
+from serving.service.reasoning import usual_of
 from serving.snapshots import Snapshot, floats
 from training.bundle import Bundle
 from training.hazard import bin_widths
 from training.inference import SingleForward
+from training.reasons import Usual
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,8 +52,14 @@ class LiveState:
         self.forward = SingleForward(bundle.model)
         self.edges_days = snapshot.edges_days
         self.widths_days = bin_widths(self.edges_days)
+        self.model = bundle.model
         self.state_size = bundle.model.state_size
         self._memories = [(memory.column("num_events").to_numpy(), floats(memory, "state")) for memory in snapshot.memories]
+
+    @cached_property
+    def usual(self) -> Usual | None:
+        """What is usual among the snapshot's customers, measured when reasons are first asked for; None where there are none."""
+        return usual_of(self.snapshot)
 
     def recall(self, customer_id: str, hashed: int) -> Memory | None:
         """What the snapshot remembers of a customer; None where it has no row.

@@ -7,8 +7,19 @@ import pytest
 
 from engine.history import History
 from engine.history.customers import CustomerLookup
+from engine.instants import DAY_US
+from training.hazard import bin_widths
 from training.inference import SingleForward, encode_states, look_ahead
-from training.situation import describe_situation
+from training.predict import clip_survival, expected_days_of_one, expected_days_to_purchase
+from training.situation import (
+    NUM_SITUATION_FEATURES,
+    SITUATION_NAMES,
+    describe_situation,
+    situation_of,
+    situation_of_one,
+    summarise,
+)
+from training.spend import SpendScale
 from training.trained import TrainedModel
 
 
@@ -39,3 +50,42 @@ def test_one_customer_has_the_state_and_the_outlook_of_the_batch(trained: Traine
 def test_nothing_to_roll_over_leaves_the_state_as_it_is(trained: TrainedModel, history: History) -> None:
     state = np.ones(trained.model.state_size, np.float32)
     assert SingleForward(trained.model).roll(state, history.partition(0), 2, 2) is state
+
+
+def test_one_situation_is_that_of_many(history: History) -> None:
+    partition, activity = history.partition(0), history.activity()
+    customers = np.arange(min(partition.num_customers, 20))
+    last_us = int(partition.timestamp_us.max())
+    for as_of_us in (
+        last_us + 1,
+        last_us - 40 * DAY_US + 12345,
+        last_us + 300 * DAY_US,
+        int(partition.timestamp_us.min()) - DAY_US,
+    ):
+        instants = np.full(len(customers), as_of_us)
+        summary, last_event_us = summarise(partition, customers, instants)
+        together = situation_of(summary, last_event_us, instants, activity)
+        for row in customers:
+            alone = situation_of_one(summary[row : row + 1], int(last_event_us[row]), as_of_us, activity)
+            np.testing.assert_allclose(alone[0], together[row], rtol=1e-6, atol=1e-6)
+
+
+def test_one_curve_is_integrated_as_many_are(trained: TrainedModel) -> None:
+    edges_days = trained.model.edges_days
+    drawn = np.random.default_rng(0).uniform(0, 0.5, (20, len(edges_days))) * np.linspace(0, 1, 20)[:, None]  # the first is flat
+    survival = clip_survival(np.exp(-np.cumsum(drawn, axis=1)))
+    together = expected_days_to_purchase(edges_days, survival)
+    alone = [expected_days_of_one(bin_widths(edges_days), row) for row in survival]
+    np.testing.assert_allclose(alone, together, rtol=1e-12)
+
+
+@pytest.mark.parametrize("has_amounts", [True, False])
+def test_one_usual_order_is_that_of_many(has_amounts: bool) -> None:
+    scale = SpendScale(has_amounts=has_amounts, mean=20.0, highest=100.0, weight=1.1)
+    generator = np.random.default_rng(0)
+    situation = generator.uniform(-1, 6, (50, NUM_SITUATION_FEATURES)).astype(np.float32)
+    places = [SITUATION_NAMES.index(name) for name in ("basket_90d", "orders_90d")]
+    situation[:, places[1]] = np.abs(situation[:, places[1]])
+    situation[:5, places[0]] = np.nan
+    alone = [scale.usual_order_of_one(row) for row in situation]
+    np.testing.assert_allclose(alone, scale.usual_order(situation), rtol=1e-6)

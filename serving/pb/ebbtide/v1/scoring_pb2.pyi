@@ -355,8 +355,8 @@ class Reasons(_message.Message):
     other_points: _builtins.float
     """Points of everything else together."""
     unavailable: _builtins.str
-    """Why there are none, in words: the score is live, or the server has the snapshot and not its model. Empty where there
-    are.
+    """Why there are none, in words: the score is live and `include_reasons` was not set, or the server has the snapshot and not its
+    model. Empty where there are.
     """
     @_builtins.property
     def strongest(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
@@ -460,10 +460,16 @@ class ScoreCustomerRequest(_message.Message):
     HORIZON_DAYS_FIELD_NUMBER: _builtins.int
     AS_OF_FIELD_NUMBER: _builtins.int
     RECENT_EVENTS_FIELD_NUMBER: _builtins.int
+    INCLUDE_REASONS_FIELD_NUMBER: _builtins.int
     customer_id: _builtins.str
     """Required. 1 to 256 bytes of UTF-8."""
     horizon_days: _builtins.int
     """Days ahead, from 1 to the last day that the model looks ahead (named in the error). Default: the bundle's horizon."""
+    include_reasons: _builtins.bool
+    """Whether an answer with `as_of` or `recent_events` has reasons, which takes some milliseconds more; one of the snapshot
+    always has them. They are those at the instant of the answer; `usual_value` and the usual customers that it is compared with are
+    those of the snapshot.
+    """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The instant to speak about: later than the first order of the history, and at most 400 days after the snapshot's. Later
@@ -486,10 +492,11 @@ class ScoreCustomerRequest(_message.Message):
         horizon_days: _builtins.int | None = ...,
         as_of: _timestamp_pb2.Timestamp | None = ...,
         recent_events: _abc.Iterable[Global___Event] | None = ...,
+        include_reasons: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "as_of", b"as_of", "horizon_days", b"horizon_days"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "as_of", b"as_of", "customer_id", b"customer_id", "horizon_days", b"horizon_days", "recent_events", b"recent_events"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "as_of", b"as_of", "customer_id", b"customer_id", "horizon_days", b"horizon_days", "include_reasons", b"include_reasons", "recent_events", b"recent_events"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__horizon_days: _TypeAlias = _typing.Literal["horizon_days"]  # noqa: Y015
     _WhichOneofArgType__horizon_days: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days"]  # noqa: Y015
@@ -593,12 +600,15 @@ class ScoreHistoryRequest(_message.Message):
     AS_OF_FIELD_NUMBER: _builtins.int
     HORIZON_DAYS_FIELD_NUMBER: _builtins.int
     CUSTOMER_ID_FIELD_NUMBER: _builtins.int
+    INCLUDE_REASONS_FIELD_NUMBER: _builtins.int
     horizon_days: _builtins.int
     """Days ahead, as in ScoreCustomerRequest. Default: the bundle's horizon."""
     customer_id: _builtins.str
     """Given back in the answer, and otherwise not looked at: what the store knows of a customer of this name plays no part. At
     most 256 bytes of UTF-8. Default: empty.
     """
+    include_reasons: _builtins.bool
+    """Whether the answer has reasons, as in ScoreCustomerRequest."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___Event]:
         """Required. All that the customer did, 1 to 10,000 events in any order, all before `as_of`."""
@@ -616,10 +626,11 @@ class ScoreHistoryRequest(_message.Message):
         as_of: _timestamp_pb2.Timestamp | None = ...,
         horizon_days: _builtins.int | None = ...,
         customer_id: _builtins.str = ...,
+        include_reasons: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "as_of", b"as_of", "horizon_days", b"horizon_days"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "as_of", b"as_of", "customer_id", b"customer_id", "events", b"events", "horizon_days", b"horizon_days"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days", "as_of", b"as_of", "customer_id", b"customer_id", "events", b"events", "horizon_days", b"horizon_days", "include_reasons", b"include_reasons"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__horizon_days: _TypeAlias = _typing.Literal["horizon_days"]  # noqa: Y015
     _WhichOneofArgType__horizon_days: _TypeAlias = _typing.Literal["_horizon_days", b"_horizon_days"]  # noqa: Y015
