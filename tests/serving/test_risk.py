@@ -45,6 +45,13 @@ def test_a_grade_never_improves_as_the_probability_rises() -> None:
     assert set(grades) == set(Grade)
 
 
+def test_one_score_is_graded_as_many_are() -> None:
+    scores = np.append(
+        risk_scores(np.linspace(0, 1, 1001, dtype=np.float32)), np.float32([90, 80, 70, 60, 50, 40, 30, 15, 14.999])
+    )
+    assert [DEFAULT_THRESHOLDS.grade(float(score)) for score in scores] == DEFAULT_THRESHOLDS.grades(scores).tolist()
+
+
 @pytest.mark.parametrize("thresholds", [{"r1": 101.0}, {"b1": 0.0}, {"r2": 95.0}, {"y1": float("nan")}])
 def test_thresholds_that_do_not_fall_are_refused_by_name(thresholds: dict[str, float]) -> None:
     with pytest.raises(InvalidArgumentError, match="found"):

@@ -25,6 +25,7 @@ from engine.history.manifest import MANIFEST_NAME
 from engine.storage import StoreLike, resolve, signature_of
 from serving.service.bundles import find_bundle
 from serving.service.live.state import LiveState
+from serving.service.reasoning import usual_of
 from serving.snapshots import Snapshot
 from training.bundle import Bundle
 
@@ -105,7 +106,12 @@ class LiveSource:
             self._parts_seen.popitem(last=False)
         settled = self._parts_seen.get(snapshot.inputs.history_hash, {})
         self._bundle = bundle
-        return LiveState(snapshot=snapshot, bundle=bundle, history=history, activity=history.activity(), settled=settled)
+        # Here, where no call waits for it, and once for a snapshot.
+        before = self._state
+        usual = before.usual if before is not None and before.snapshot is snapshot else usual_of(snapshot)
+        return LiveState(
+            snapshot=snapshot, bundle=bundle, history=history, activity=history.activity(), settled=settled, usual=usual
+        )
 
     def _refuse(self, error: Exception) -> None:
         """Told once, and not at every look."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,6 @@ from engine.activity import DailyActivity
 from engine.history import History
 from engine.history.customers import CustomerLookup, PartsByBucket
 from engine.history.events import find_text
-from serving.service.reasoning import usual_of
 from serving.snapshots import Snapshot, floats
 from training.bundle import Bundle
 from training.hazard import bin_widths
@@ -37,10 +35,18 @@ class LiveState:
     activity : of the history, orders of the whole chain per day
     settled  : the parts of the history that the snapshot was made from; empty where they are not known any more, so that what
                the snapshot remembers cannot be trusted
+    usual    : among the snapshot's customers; None where there are none
     """
 
     def __init__(
-        self, *, snapshot: Snapshot, bundle: Bundle, history: History, activity: DailyActivity, settled: PartsByBucket
+        self,
+        *,
+        snapshot: Snapshot,
+        bundle: Bundle,
+        history: History,
+        activity: DailyActivity,
+        settled: PartsByBucket,
+        usual: Usual | None,
     ) -> None:
         self.snapshot = snapshot
         self.num_buckets = history.num_buckets
@@ -49,17 +55,13 @@ class LiveState:
         self.first_order_us = history.manifest.first_order_us or 0  # there is one: without orders nothing is taken up
         self.activity = activity
         self.settled = settled
+        self.usual = usual
         self.forward = SingleForward(bundle.model)
         self.edges_days = snapshot.edges_days
         self.widths_days = bin_widths(self.edges_days)
         self.model = bundle.model
         self.state_size = bundle.model.state_size
         self._memories = [(memory.column("num_events").to_numpy(), floats(memory, "state")) for memory in snapshot.memories]
-
-    @cached_property
-    def usual(self) -> Usual | None:
-        """What is usual among the snapshot's customers, measured when reasons are first asked for; None where there are none."""
-        return usual_of(self.snapshot)
 
     def recall(self, customer_id: str, hashed: int) -> Memory | None:
         """What the snapshot remembers of a customer; None where it has no row.
