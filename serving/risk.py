@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from enum import IntEnum
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,10 +82,11 @@ class GradeThresholds:
 # Round numbers that people can remember; the tiers follow how a retailer acts: call, remind, leave alone.
 DEFAULT_THRESHOLDS = GradeThresholds()
 
+_Values = TypeVar("_Values", NDArray[np.float32], np.float32)
 _TIER_OF_GRADE = np.asarray([0, *(grade.tier for grade in Grade)], np.int8)
 
 
-def risk_scores(churn_probability: NDArray[np.float32]) -> NDArray[np.float32]:
+def risk_scores(churn_probability: _Values) -> _Values:
     """100 times the churn probability at the bundle's horizon; float32 of any shape, 0 to 100."""
     return churn_probability * np.float32(100.0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def predict_survival(
 def clip_survival(survival: NDArray[np.float64]) -> NDArray[np.float32]:
     """Inside (0, 1), as it is kept and served."""
     clipped = np.empty(survival.shape, np.float32)
-    np.clip(survival, _LOWEST, _HIGHEST, out=clipped, casting="same_kind")  # no float64 copy of all customers in between
+    survival.clip(_LOWEST, _HIGHEST, out=clipped, casting="same_kind")  # no float64 copy of all customers in between
     return clipped
 
 
@@ -59,15 +60,28 @@ def churn_probability(
     returns  : float64[n]
     raises   : InvalidArgumentError, if the horizon is not in (0, last edge]
     """
-    last_edge = float(edges_days[-1])
-    if not 0 < horizon_days <= last_edge:
-        raise InvalidArgumentError("horizon_days", f"found {horizon_days:g}, expected more than 0 and at most {last_edge:g}")
-    upper = int(np.searchsorted(edges_days, horizon_days))
-    start, stop = (0.0 if upper == 0 else float(edges_days[upper - 1])), float(edges_days[upper])
-    share = (horizon_days - start) / (stop - start)
+    upper, share = _bin_of(edges_days, horizon_days)
     after = np.log(survival[:, upper].astype(np.float64))
     before = np.log(survival[:, upper - 1].astype(np.float64)) if upper > 0 else np.zeros(len(survival))
     return np.asarray(np.exp(before + share * (after - before)))
+
+
+def churn_probability_of_one(edges_days: NDArray[np.float64], survival: NDArray[np.floating[Any]], horizon_days: float) -> float:
+    """The same of one customer, from float[num_bins]."""
+    upper, share = _bin_of(edges_days, horizon_days)
+    after = math.log(survival[upper])
+    before = math.log(survival[upper - 1]) if upper > 0 else 0.0
+    return math.exp(before + share * (after - before))
+
+
+def _bin_of(edges_days: NDArray[np.float64], horizon_days: float) -> tuple[int, float]:
+    """The bin that a horizon lies in, and which share of it is before the horizon."""
+    last_edge = float(edges_days[-1])
+    if not 0 < horizon_days <= last_edge:
+        raise InvalidArgumentError("horizon_days", f"found {horizon_days:g}, expected more than 0 and at most {last_edge:g}")
+    upper = int(edges_days.searchsorted(horizon_days))
+    start, stop = (0.0 if upper == 0 else float(edges_days[upper - 1])), float(edges_days[upper])
+    return upper, (horizon_days - start) / (stop - start)
 
 
 def expected_days_to_purchase(edges_days: NDArray[np.float64], survival: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

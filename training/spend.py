@@ -189,11 +189,13 @@ def expected_spend(edges_days: NDArray[np.float64], spend: NDArray[np.floating],
     """
     if not days > 0:
         raise InvalidArgumentError("days", f"found {days:g}, expected more than 0")
-    upper = min(int(np.searchsorted(edges_days, days)), len(edges_days) - 1)
+    upper = min(int(edges_days.searchsorted(days)), len(edges_days) - 1)
     start = 0.0 if upper == 0 else float(edges_days[upper - 1])
     share = (days - start) / (float(edges_days[upper]) - start)
     after = spend[:, upper].astype(np.float64)
-    before = spend[:, upper - 1].astype(np.float64) if upper > 0 else np.zeros(len(spend))
+    if upper == 0:
+        return np.asarray(share * after)
+    before = spend[:, upper - 1].astype(np.float64)
     return np.asarray(before + share * (after - before))
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -166,14 +166,9 @@ def _read_event(message: pb.Event, stores: NameBook, channels: NameBook, *, has_
     if kind not in _KINDS:
         raise InvalidArgumentError("kind", f"found {kind}, expected one of {_KIND_NAMES}")
     is_order = kind in _ORDERS
-    num_lines = message.num_lines or 1
-    for name, count, lowest in (
-        ("num_lines", num_lines, 1),
-        ("num_products", message.num_products, 0),
-        ("num_categories", message.num_categories, 0),
-    ):
-        if not lowest <= count <= LARGEST_COUNT:
-            raise InvalidArgumentError(name, f"found {count}, expected {lowest} to {LARGEST_COUNT:,}")
+    num_lines, num_products, num_categories = message.num_lines or 1, message.num_products, message.num_categories
+    if not (1 <= num_lines <= LARGEST_COUNT and 0 <= num_products <= LARGEST_COUNT and 0 <= num_categories <= LARGEST_COUNT):
+        _refuse_counts(num_lines=num_lines, num_products=num_products, num_categories=num_categories)
     return (
         time_us,
         kind,
@@ -181,12 +176,21 @@ def _read_event(message: pb.Event, stores: NameBook, channels: NameBook, *, has_
         _within("discount_minor", message.discount_minor, LARGEST_AMOUNT_MINOR),
         _read_quantity(message, is_order, num_lines),
         num_lines,
-        message.num_products,
-        message.num_categories,
+        num_products,
+        num_categories,
         _read_rating(message, kind),
         stores.code(_read_text("store_id", message.store_id)),
         channels.code(_read_text("channel", message.channel)),
     )
+
+
+def _refuse_counts(**counts: int) -> NoReturn:
+    """Of the first that is out of its limits; lines are at least 1."""
+    for name, count in counts.items():
+        lowest = 1 if name == "num_lines" else 0
+        if not lowest <= count <= LARGEST_COUNT:
+            break
+    raise InvalidArgumentError(name, f"found {count}, expected {lowest} to {LARGEST_COUNT:,}")
 
 
 def _read_amount(message: pb.Event, is_order: bool, num_lines: int, *, has_amounts: bool) -> int:

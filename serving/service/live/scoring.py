@@ -19,7 +19,7 @@ from serving.risk import DEFAULT_THRESHOLDS, risk_scores
 from serving.service.live.reasons import NOT_ASKED, explain_live
 from serving.service.live.state import LiveState, Memory
 from serving.wire.events import BroughtEvents
-from training.predict import churn_probability, clip_survival, expected_days_of_one
+from training.predict import churn_probability_of_one, clip_survival, expected_days_of_one
 from training.situation import situation_of_one
 from training.spend import expected_spend
 
@@ -157,14 +157,14 @@ def _score(
     last_event_us, last_purchase_us = int(timestamp_us[end - 1]), int(timestamp_us[latest])
     situation = situation_of_one(summary, last_event_us, as_of_us, activity)
     outlook = state.forward.look_ahead(rolled, situation[0])
-    survival = clip_survival(outlook.survival)
+    survival = clip_survival(outlook.survival)[0]
     edges_days = state.edges_days
-    at_own_horizon = churn_probability(edges_days, survival, inputs.horizon_days).astype(np.float32)
+    at_own_horizon = np.float32(churn_probability_of_one(edges_days, survival, inputs.horizon_days))
     probability = at_own_horizon
     if horizon_days != inputs.horizon_days:
-        probability = churn_probability(edges_days, survival, horizon_days).astype(np.float32)
-    risk = risk_scores(at_own_horizon)
-    grade = DEFAULT_THRESHOLDS.grade(float(risk[0]))
+        probability = np.float32(churn_probability_of_one(edges_days, survival, horizon_days))
+    risk = float(risk_scores(at_own_horizon))
+    grade = DEFAULT_THRESHOLDS.grade(risk)
     reasons = NOT_ASKED
     if include_reasons:
         reasons = explain_live(
@@ -180,14 +180,14 @@ def _score(
         )
     score = CustomerScore(
         customer_id=customer_id,
-        churn_probability=float(probability[0]),
-        risk_score=float(risk[0]),
+        churn_probability=float(probability),
+        risk_score=risk,
         grade=grade,
         tier=grade.tier,
         last_purchase_us=last_purchase_us,
         num_orders=len(purchases),
         store_id=events.books["store_code"].name(int(events.columns["store_code"][latest])),
-        expected_days_to_purchase=float(np.float32(expected_days_of_one(state.widths_days, survival[0]))),
+        expected_days_to_purchase=float(np.float32(expected_days_of_one(state.widths_days, survival))),
         expected_spend_90d=float(expected_spend(edges_days, outlook.spend, 90).astype(np.float32)[0]),
         expected_spend_365d=float(expected_spend(edges_days, outlook.spend, 365).astype(np.float32)[0]),
         reasons=reasons,

@@ -10,7 +10,13 @@ from engine.history.customers import CustomerLookup
 from engine.instants import DAY_US
 from training.hazard import bin_widths
 from training.inference import SingleForward, encode_states, look_ahead
-from training.predict import clip_survival, expected_days_of_one, expected_days_to_purchase
+from training.predict import (
+    churn_probability,
+    churn_probability_of_one,
+    clip_survival,
+    expected_days_of_one,
+    expected_days_to_purchase,
+)
 from training.situation import (
     NUM_SITUATION_FEATURES,
     SITUATION_NAMES,
@@ -70,13 +76,16 @@ def test_one_situation_is_that_of_many(history: History) -> None:
             np.testing.assert_allclose(alone[0], together[row], rtol=1e-6, atol=1e-6)
 
 
-def test_one_curve_is_integrated_as_many_are(trained: TrainedModel) -> None:
+def test_one_curve_is_read_as_many_are(trained: TrainedModel) -> None:
     edges_days = trained.model.edges_days
     drawn = np.random.default_rng(0).uniform(0, 0.5, (20, len(edges_days))) * np.linspace(0, 1, 20)[:, None]  # the first is flat
     survival = clip_survival(np.exp(-np.cumsum(drawn, axis=1)))
     together = expected_days_to_purchase(edges_days, survival)
     alone = [expected_days_of_one(bin_widths(edges_days), row) for row in survival]
     np.testing.assert_allclose(alone, together, rtol=1e-12)
+    for horizon_days in (0.5, edges_days[0], 13.0, edges_days[-1]):
+        at_horizon = [churn_probability_of_one(edges_days, row, horizon_days) for row in survival]
+        np.testing.assert_allclose(at_horizon, churn_probability(edges_days, survival, horizon_days), rtol=1e-12)
 
 
 @pytest.mark.parametrize("has_amounts", [True, False])
