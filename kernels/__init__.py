@@ -15,6 +15,7 @@ from kernels.operations import (
     window_sums,
 )
 from kernels.registry import Backend, BackendError, backend_names, resolve, why_unavailable
+from kernels.run_operations import find_continued, join_runs
 from kernels.summary_columns import SUMMARY_COLUMNS
 
 __all__ = [
@@ -29,10 +30,12 @@ __all__ = [
     "backend_names",
     "describe_events",
     "describe_situations",
+    "find_continued",
     "fingerprint_events",
     "gap_statistics",
     "gather_sequences",
     "hash_strings",
+    "join_runs",
     "locate_instants",
     "next_selected",
     "resolve",

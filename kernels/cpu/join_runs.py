@@ -1,0 +1,112 @@
+"""Runs of rows, copied: those of an older array, and behind them those of a newer one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from kernels.cpu.compilation import INDEX, INT32S, INT64S, UINT8S, compile_loop, output
+
+_UINT64S = types.Array(types.uint64, 1, "C", readonly=True)
+_RUNS = (INT64S, INT64S, INT64S, INT64S)
+
+
+def join_runs(
+    older: NDArray[Any],
+    newer: NDArray[Any],
+    older_begin: NDArray[np.int64],
+    older_end: NDArray[np.int64],
+    newer_begin: NDArray[np.int64],
+    newer_end: NDArray[np.int64],
+) -> NDArray[Any]:
+    """See kernels.run_operations.join_runs."""
+    joined = np.empty(int((older_end - older_begin).sum() + (newer_end - newer_begin).sum()), older.dtype)
+    _join(older, newer, older_begin, older_end, newer_begin, newer_end, joined)
+    return joined
+
+
+def find_continued(
+    older_us: NDArray[np.int64],
+    older_key: NDArray[np.uint64],
+    older_kind: NDArray[np.uint8],
+    newer_us: NDArray[np.int64],
+    newer_key: NDArray[np.uint64],
+    newer_kind: NDArray[np.uint8],
+    older_begin: NDArray[np.int64],
+    older_end: NDArray[np.int64],
+    newer_begin: NDArray[np.int64],
+    newer_end: NDArray[np.int64],
+    most_pairs: int,
+) -> NDArray[np.bool_]:
+    """See kernels.run_operations.find_continued."""
+    continued = np.empty(len(older_begin), np.bool_)
+    of_older, of_newer = (older_us, older_key, older_kind), (newer_us, newer_key, newer_kind)
+    _find(*of_older, *of_newer, older_begin, older_end, newer_begin, newer_end, most_pairs, continued)
+    return continued
+
+
+@compile_loop(
+    (UINT8S, UINT8S, *_RUNS, output(types.uint8, 1)),
+    (INT32S, INT32S, *_RUNS, output(types.int32, 1)),
+    (INT64S, INT64S, *_RUNS, output(types.int64, 1)),
+)
+def _join(
+    older: NDArray[Any],
+    newer: NDArray[Any],
+    older_begin: NDArray[np.int64],
+    older_end: NDArray[np.int64],
+    newer_begin: NDArray[np.int64],
+    newer_end: NDArray[np.int64],
+    joined: NDArray[Any],
+) -> None:
+    place = 0
+    for query in range(len(older_begin)):
+        begin = older_begin[query]
+        length = older_end[query] - begin
+        for row in range(length):
+            joined[place + row] = older[begin + row]
+        place += length
+        begin = newer_begin[query]
+        length = newer_end[query] - begin
+        for row in range(length):
+            joined[place + row] = newer[begin + row]
+        place += length
+
+
+@compile_loop((INT64S, _UINT64S, UINT8S, INT64S, _UINT64S, UINT8S, *_RUNS, INDEX, output(types.boolean, 1)))
+def _find(
+    older_us: NDArray[np.int64],
+    older_key: NDArray[np.uint64],
+    older_kind: NDArray[np.uint8],
+    newer_us: NDArray[np.int64],
+    newer_key: NDArray[np.uint64],
+    newer_kind: NDArray[np.uint8],
+    older_begin: NDArray[np.int64],
+    older_end: NDArray[np.int64],
+    newer_begin: NDArray[np.int64],
+    newer_end: NDArray[np.int64],
+    most_pairs: int,
+    continued: NDArray[np.bool_],
+) -> None:
+    for query in range(len(older_begin)):
+        begin, end = older_begin[query], older_end[query]
+        first, stop = newer_begin[query], newer_end[query]
+        if begin == end or first == stop:
+            continued[query] = True
+            continue
+        continued[query] = older_us[end - 1] < newer_us[first] and (end - begin) * (stop - first) <= most_pairs
+        if not continued[query]:
+            continue
+        for row in range(first, stop):
+            key = newer_key[row]
+            # Counted without leaving the loop, which vectors can do; keys are hashes, and hardly ever met twice.
+            num_equal = 0
+            for other in range(begin, end):
+                num_equal += older_key[other] == key
+            if num_equal > 0:
+                for other in range(begin, end):
+                    if older_key[other] == key and older_kind[other] == newer_kind[row]:
+                        continued[query] = False
