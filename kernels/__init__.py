@@ -4,6 +4,7 @@ from kernels.description_columns import CALENDAR_COLUMNS, NO_EVENT, SITUATION_CO
 from kernels.forward_operations import describe_events, describe_situations, roll_states, standardise
 from kernels.operations import (
     GAP_COLUMNS,
+    count_selected,
     fingerprint_events,
     gap_statistics,
     gather_sequences,
@@ -15,7 +16,7 @@ from kernels.operations import (
     window_sums,
 )
 from kernels.registry import Backend, BackendError, backend_names, resolve, why_unavailable
-from kernels.run_operations import find_continued, join_runs
+from kernels.run_operations import OrderedKeys, Runs, find_continued, join_runs
 from kernels.summary_columns import SUMMARY_COLUMNS
 
 __all__ = [
@@ -27,7 +28,10 @@ __all__ = [
     "TOKEN_COLUMNS",
     "Backend",
     "BackendError",
+    "OrderedKeys",
+    "Runs",
     "backend_names",
+    "count_selected",
     "describe_events",
     "describe_situations",
     "find_continued",

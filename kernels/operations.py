@@ -70,6 +70,27 @@ def next_selected(
     return resolve(backend).next_selected(timestamp_us, selected, begin, stop)
 
 
+def count_selected(
+    selected: NDArray[np.bool_],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    *,
+    backend: str = "cpu",
+) -> NDArray[np.int64]:
+    """How many rows of each query are selected, and which is the last of them.
+
+    selected   : bool[num_events]
+    begin, end : int64[num_queries]
+    returns    : int64[num_queries, 2], the number, and the place of the last among the query's rows; -1 where there is none
+    raises     : ValueError, if rows lie outside the events
+    """
+    selected = require_array("selected", selected, np.bool_)
+    begin = require_array("begin", begin, np.int64)
+    end = require_array("end", end, np.int64)
+    check_rows(begin, end, num_events=len(selected))
+    return resolve(backend).count_selected(selected, begin, end)
+
+
 def window_counts(
     timestamp_us: NDArray[np.int64],
     selected: NDArray[np.bool_],

@@ -34,6 +34,13 @@ class Backend(Protocol):
         stop: NDArray[np.int64],
     ) -> NDArray[np.int64]: ...
 
+    def count_selected(
+        self,
+        selected: NDArray[np.bool_],
+        begin: NDArray[np.int64],
+        end: NDArray[np.int64],
+    ) -> NDArray[np.int64]: ...
+
     def window_counts(
         self,
         timestamp_us: NDArray[np.int64],

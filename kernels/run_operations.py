@@ -14,6 +14,10 @@ from kernels.arguments import check_lengths, check_rows, require_array
 
 # Comparisons of one customer's older and newer rows, each with each, beyond which that is not the way to find what both have.
 _MOST_PAIRS = 1 << 22
+# int64[num_customers], four times: the rows [begin, end) of each in the older and in the newer array.
+Runs = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+# Of each row: int64 UTC time, uint64 key of the order, uint8 kind.
+OrderedKeys = tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint8]]
 _COPIED = (np.uint8, np.int32, np.int64)
 
 
@@ -43,37 +47,28 @@ def join_runs(
     return join(older, newer, *runs)
 
 
-def find_continued(
-    older_us: NDArray[np.int64],
-    older_key: NDArray[np.uint64],
-    older_kind: NDArray[np.uint8],
-    newer_us: NDArray[np.int64],
-    newer_key: NDArray[np.uint64],
-    newer_kind: NDArray[np.uint8],
-    older_begin: NDArray[np.int64],
-    older_end: NDArray[np.int64],
-    newer_begin: NDArray[np.int64],
-    newer_end: NDArray[np.int64],
-) -> NDArray[np.bool_]:
+def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs) -> NDArray[np.bool_]:
     """Whose newer rows all come after the older ones and say nothing of them, so that `join_runs` puts them together.
 
-    older_us, newer_us     : int64    times, ascending within a customer
-    older_key, newer_key   : uint64   of the orders
-    older_kind, newer_kind : uint8
-    the runs               : as `join_runs` takes them
-    returns                : bool[num_customers]; false where the first newer row is not later than the last older one, or has key
-                             and kind of one of them, and where there are too many of both to find out
-    raises                 : ValueError, if rows lie outside the arrays
+    older, newer : time, order key and kind of each row; times ascending within a customer
+    runs         : as `join_runs` takes them
+    returns      : bool[num_customers]; false where the first newer row is not later than the last older one, or a newer row has key
+                   and kind of an older one, and where there are too many of both to find out
+    raises       : ValueError, if rows lie outside the arrays
     """
-    older_us, newer_us = require_array("older_us", older_us, np.int64), require_array("newer_us", newer_us, np.int64)
-    older_key, newer_key = require_array("older_key", older_key, np.uint64), require_array("newer_key", newer_key, np.uint64)
-    older_kind, newer_kind = require_array("older_kind", older_kind, np.uint8), require_array("newer_kind", newer_kind, np.uint8)
-    check_lengths(older_us=older_us, older_key=older_key, older_kind=older_kind)
-    check_lengths(newer_us=newer_us, newer_key=newer_key, newer_kind=newer_kind)
-    runs = _check_runs(len(older_us), len(newer_us), older_begin, older_end, newer_begin, newer_end)
+    of_older, of_newer = _check_keys("older", older), _check_keys("newer", newer)
+    checked = _check_runs(len(of_older[0]), len(of_newer[0]), *runs)
     from kernels.cpu.join_runs import find_continued as find  # importing kernels must not wait for the compiler
 
-    return find(older_us, older_key, older_kind, newer_us, newer_key, newer_kind, *runs, _MOST_PAIRS)
+    return find(of_older, of_newer, checked, _MOST_PAIRS)
+
+
+def _check_keys(name: str, keys: OrderedKeys) -> OrderedKeys:
+    time_us = require_array(f"{name}_us", keys[0], np.int64)
+    key = require_array(f"{name}_key", keys[1], np.uint64)
+    kind = require_array(f"{name}_kind", keys[2], np.uint8)
+    check_lengths(time_us=time_us, key=key, kind=kind)
+    return time_us, key, kind
 
 
 def _check_runs(
@@ -83,7 +78,7 @@ def _check_runs(
     older_end: NDArray[np.int64],
     newer_begin: NDArray[np.int64],
     newer_end: NDArray[np.int64],
-) -> tuple[NDArray[np.int64], ...]:
+) -> Runs:
     older_begin = require_array("older_begin", older_begin, np.int64)
     older_end = require_array("older_end", older_end, np.int64)
     newer_begin = require_array("newer_begin", newer_begin, np.int64)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from engine.errors import ExecutionError
 from engine.history import History, Piece
-from engine.labels import eligible
+from engine.labels import are_eligible, purchases_before
 from engine.partition import Partition
 from serving.memory import Begun, begin_from, open_memory
 from serving.scorer import Asked, PartitionScores, score
@@ -70,7 +70,8 @@ def score_bucket(
         pieces = history.pieces(bucket)
         memory = open_memory(store, inputs.begun_from, kept, inputs) if kept else None
     with times.of("match"):
-        customers = [_eligible(piece, inputs) for piece in pieces]
+        purchases = [purchases_before(piece.partition, inputs.as_of_us) for piece in pieces]
+        customers = [_eligible(piece, last, inputs) for piece, (_, last) in zip(pieces, purchases, strict=True)]
         begun = [
             begin_from(memory, piece.partition, chosen, inputs.as_of_us, state_size=inputs.state_size)
             for piece, chosen in zip(pieces, customers, strict=True)
@@ -84,7 +85,7 @@ def score_bucket(
     ]
     scores = score(bundle, asked, activity, inputs.as_of_us, device=resolve_device(device), times=times)
     with times.of("write"):
-        batch = _bucket_batch(pieces, customers, begun, scores, inputs)
+        batch = _bucket_batch(pieces, customers, purchases, begun, scores, inputs)
         folder = snapshot_folder(store, inputs.snapshot_id)
         done = write_bucket(folder, inputs, bucket, batch, device=scores.device, is_durable=is_durable)
     is_rolled_on = np.concatenate([one.is_rolled_on for one in begun])
@@ -117,14 +118,15 @@ def _open_inputs(store: str, bundle_folder: str, history_hash: str, model_hash: 
     return history, bundle
 
 
-def _eligible(piece: Piece, inputs: SnapshotInputs) -> NDArray[np.int64]:
-    customers = eligible(piece.partition, inputs.as_of_us, inputs.active_within_days)
+def _eligible(piece: Piece, last_purchase: NDArray[np.int64], inputs: SnapshotInputs) -> NDArray[np.int64]:
+    customers = are_eligible(piece.partition, last_purchase, inputs.as_of_us, inputs.active_within_days)
     return customers[piece.is_here[customers]]
 
 
 def _bucket_batch(
     pieces: tuple[Piece, ...],
     customers: list[NDArray[np.int64]],
+    purchases: list[tuple[NDArray[np.int64], NDArray[np.int64]]],
     begun: list[Begun],
     scores: PartitionScores,
     inputs: SnapshotInputs,
@@ -136,8 +138,8 @@ def _bucket_batch(
         return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=schema.field(name).type)
 
     of_pieces = [
-        _columns_of_events(piece.partition, chosen, one, inputs.as_of_us)
-        for piece, chosen, one in zip(pieces, customers, begun, strict=True)
+        _columns_of_events(piece.partition, chosen, number[chosen], last[chosen], one)
+        for piece, chosen, (number, last), one in zip(pieces, customers, purchases, begun, strict=True)
     ]
     columns: dict[str, pa.Array] = {name: pa.concat_arrays([one[name] for one in of_pieces]) for name in of_pieces[0]}
     columns |= {
@@ -157,10 +159,13 @@ def _bucket_batch(
 
 
 def _columns_of_events(
-    partition: Partition, customer_index: NDArray[np.int64], begun: Begun, as_of_us: int
+    partition: Partition,
+    customer_index: NDArray[np.int64],
+    num_orders: NDArray[np.int64],
+    last_purchase: NDArray[np.int64],
+    begun: Begun,
 ) -> dict[str, pa.Array]:
     """The columns that are read off the events themselves."""
-    num_orders, last_purchase = _purchases_before(partition, customer_index, as_of_us)
     # Code -1, "not known", finds the empty name at the end.
     store_names = pa.array([*partition.store_names, ""], pa.string())
     store_code = partition.store_code[last_purchase].astype(np.int64)
@@ -169,21 +174,8 @@ def _columns_of_events(
         "customer_id": partition.customer_ids.take(pa.array(customer_index)),
         "store_id": store_names.take(pa.array(store_code)),
         "last_purchase_us": pa.array(partition.timestamp_us[last_purchase]),
-        "num_orders": pa.array(num_orders),
+        "num_orders": pa.array(num_orders.astype(np.int32)),
         "num_events": pa.array((begun.end - partition.offsets[customer_index]).astype(np.int32)),
         "last_event_us": pa.array(partition.timestamp_us[begun.end - 1]),
         "fingerprint": pa.array(begun.fingerprint),
     }
-
-
-def _purchases_before(
-    partition: Partition, customer_index: NDArray[np.int64], as_of_us: int
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Number of purchases strictly before an instant, and the event of the last one.
-
-    returns : int32[num_customers], int64[num_customers]; for customers that have one
-    """
-    events = np.flatnonzero(partition.is_purchase & (partition.timestamp_us < as_of_us))
-    begin = np.searchsorted(events, partition.offsets[customer_index])
-    end = np.searchsorted(events, partition.offsets[customer_index + 1])
-    return (end - begin).astype(np.int32), events[end - 1]

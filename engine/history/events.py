@@ -76,12 +76,14 @@ def unite(first: pa.StringArray, second: pa.StringArray) -> tuple[pa.StringArray
 
     first, second : ascending, each without duplicates
     """
-    place = place_texts(first, second)
-    row = np.minimum(place, max(len(first) - 1, 0))
-    is_known = (
-        pc.equal(first.take(pa.array(row)), second).to_numpy(zero_copy_only=False) if len(first) else np.zeros(len(second), bool)
-    )
+    known_as = np.asarray(pc.fill_null(pc.index_in(first, value_set=second), -1))
+    known = np.flatnonzero(known_as >= 0)
+    place = np.zeros(len(second), np.int64)
+    place[known_as[known]] = known
+    is_known = np.zeros(len(second), bool)
+    is_known[known_as[known]] = True
     fresh = np.flatnonzero(~is_known)
+    place[fresh] = place_texts(first, second.take(pa.array(fresh)))
     first_place = np.arange(len(first)) + np.searchsorted(place[fresh], np.arange(len(first)), side="right")
     second_place = place + np.cumsum(~is_known) - ~is_known  # as many fresh ones lie before it
     if len(fresh) == 0:

@@ -21,7 +21,7 @@ from engine.history.manifest import PartRecord
 from engine.history.parts import empty_partition, read_both, read_events, read_partition
 from engine.partition import Partition
 from engine.storage import Place
-from kernels import find_continued, join_runs
+from kernels import OrderedKeys, Runs, find_continued, join_runs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,13 +52,12 @@ def read_pieces(history: Place, parts: Sequence[PartRecord], coverage: Coverage)
     known_as = np.searchsorted(newer_rank, rank)
     is_touched = np.isin(rank, newer_rank, assume_unique=True)
     runs = _runs(partition, newer, is_touched, known_as)
-    of_older, of_newer = ([of[name] for name in ("timestamp_us", "order_key", "kind")] for of in (columns, newer.columns))
-    is_continued = find_continued(*of_older, *of_newer, *runs)
+    is_continued = find_continued(_keys(columns), _keys(newer.columns), runs)
     pieces = [Piece(partition=partition, is_here=~is_touched, rank=rank)]
     if is_continued.any():
-        joined = _join(
-            partition, newer, tuple(rows[is_continued] for rows in runs), newer.customer_ids.filter(pa.array(is_continued))
-        )
+        older_begin, older_end, newer_begin, newer_end = (rows[is_continued] for rows in runs)
+        customer_ids = newer.customer_ids.filter(pa.array(is_continued))
+        joined = _join(partition, newer, customer_ids, (older_begin, older_end, newer_begin, newer_end))
         pieces.append(_all_of(joined, newer_rank[is_continued]))
     if not is_continued.all():
         late = newer.take(np.flatnonzero(~is_continued[newer.customer]))
@@ -69,9 +68,14 @@ def read_pieces(history: Place, parts: Sequence[PartRecord], coverage: Coverage)
     return tuple(replace(piece, partition=replace(piece.partition, coverage=coverage)) for piece in pieces)
 
 
-def _runs(
-    partition: Partition, newer: BucketEvents, is_touched: NDArray[np.bool_], known_as: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], ...]:
+def _keys(columns: Columns) -> OrderedKeys:
+    times: NDArray[Any] = columns["timestamp_us"]
+    keys: NDArray[Any] = columns["order_key"]
+    kinds: NDArray[Any] = columns["kind"]
+    return times, keys, kinds
+
+
+def _runs(partition: Partition, newer: BucketEvents, is_touched: NDArray[np.bool_], known_as: NDArray[np.int64]) -> Runs:
     """int64[num_customers of newer], four times: the rows of each in the partition, none of who is not in it, and in newer."""
     older_begin, older_end = np.zeros((2, len(newer.customer_ids)), np.int64)
     older_begin[known_as[is_touched]] = partition.offsets[:-1][is_touched]
@@ -80,9 +84,7 @@ def _runs(
     return older_begin, older_end, newer_begin, np.append(newer_begin[1:], newer.num_events)
 
 
-def _join(
-    partition: Partition, newer: BucketEvents, runs: tuple[NDArray[np.int64], ...], customer_ids: pa.StringArray
-) -> Partition:
+def _join(partition: Partition, newer: BucketEvents, customer_ids: pa.StringArray, runs: Runs) -> Partition:
     """Customers whose newer events come after the older ones."""
     columns: dict[str, Any] = {}
     for name in NUMERIC_COLUMNS:

@@ -1,5 +1,6 @@
 """Numba on the CPU. Compiled once per machine and cached on disk beside the source (or where NUMBA_CACHE_DIR says)."""
 
+from kernels.cpu.count_selected import count_selected
 from kernels.cpu.describe import describe_events, describe_situations
 from kernels.cpu.fingerprint_events import fingerprint_events
 from kernels.cpu.gap_statistics import gap_statistics
@@ -14,6 +15,7 @@ from kernels.cpu.window_counts import window_counts
 from kernels.cpu.window_sums import window_sums
 
 __all__ = [
+    "count_selected",
     "describe_events",
     "describe_situations",
     "fingerprint_events",

@@ -29,22 +29,11 @@ def join_runs(
 
 
 def find_continued(
-    older_us: NDArray[np.int64],
-    older_key: NDArray[np.uint64],
-    older_kind: NDArray[np.uint8],
-    newer_us: NDArray[np.int64],
-    newer_key: NDArray[np.uint64],
-    newer_kind: NDArray[np.uint8],
-    older_begin: NDArray[np.int64],
-    older_end: NDArray[np.int64],
-    newer_begin: NDArray[np.int64],
-    newer_end: NDArray[np.int64],
-    most_pairs: int,
+    older: tuple[NDArray[Any], ...], newer: tuple[NDArray[Any], ...], runs: tuple[NDArray[np.int64], ...], most_pairs: int
 ) -> NDArray[np.bool_]:
     """See kernels.run_operations.find_continued."""
-    continued = np.empty(len(older_begin), np.bool_)
-    of_older, of_newer = (older_us, older_key, older_kind), (newer_us, newer_key, newer_kind)
-    _find(*of_older, *of_newer, older_begin, older_end, newer_begin, newer_end, most_pairs, continued)
+    continued = np.empty(len(runs[0]), np.bool_)
+    _find(*older, *newer, *runs, most_pairs, continued)
     return continued
 
 

@@ -1,5 +1,6 @@
 """Numba on an NVIDIA GPU, or in Numba's simulator: a thread per query. `find_obstacle` says whether it can run here."""
 
+from kernels.cuda.count_selected import count_selected
 from kernels.cuda.describe import describe_events, describe_situations
 from kernels.cuda.device import find_obstacle
 from kernels.cuda.fingerprint_events import fingerprint_events
@@ -15,6 +16,7 @@ from kernels.cuda.window_counts import window_counts
 from kernels.cuda.window_sums import window_sums
 
 __all__ = [
+    "count_selected",
     "describe_events",
     "describe_situations",
     "find_obstacle",

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kernels import (
     GAP_COLUMNS,
     backend_names,
+    count_selected,
     gap_statistics,
     gather_sequences,
     locate_instants,
@@ -47,6 +48,16 @@ def test_the_next_selected_event_is_the_first_one_and_minus_one_where_there_is_n
     rows = zip(drawn.end.tolist(), stop.tolist(), strict=True)
     times = drawn.timestamp_us.tolist()
     assert found_us.tolist() == [reference.next_selected(times, drawn.selected.tolist(), begin, last) for begin, last in rows]
+
+
+@every_backend
+@given(drawn=drawn_events())
+def test_selected_rows_are_counted_and_the_last_one_is_found(drawn: Drawn, backend: str) -> None:
+    counted = count_selected(drawn.selected, drawn.begin, drawn.end, backend=backend)
+    assert (counted.dtype, counted.shape) == (np.int64, (len(drawn.begin), 2))
+    for found, begin, end in zip(counted.tolist(), drawn.begin, drawn.end, strict=True):
+        places = np.flatnonzero(drawn.selected[begin:end]).tolist()
+        assert found == [len(places), max(places, default=-1)]
 
 
 @every_backend
