@@ -52,8 +52,8 @@ def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs) -> NDArra
 
     older, newer : time, order key and kind of each row; times ascending within a customer
     runs         : as `join_runs` takes them
-    returns      : bool[num_customers]; false where the first newer row is not later than the last older one, or a newer row has key
-                   and kind of an older one, and where there are too many of both to find out
+    returns      : bool[num_customers]; false where the first newer row is not later than the last older one, where a newer row
+                   has key and kind of an older one, and where there are too many of both to find out
     raises       : ValueError, if rows lie outside the arrays
     """
     of_older, of_newer = _check_keys("older", older), _check_keys("newer", newer)

@@ -10,11 +10,15 @@ from typing import Any, Self
 
 from engine.executors.base import Task, TaskResult
 
+# Tasks that share one GPU: its memory holds the work of each, while beyond a few it has something to do all the time.
+_MOST_ON_A_GPU = 4
+
 
 class InlineExecutor:
     """The executor of tests, small stores and single machines.
 
-    num_threads : tasks at once; more than one gains where tasks let go of the GIL, as kernels, NumPy and torch do
+    num_threads : tasks at once, of those that use a GPU four at most; more than one gains where tasks let go of the GIL, as
+                  kernels, NumPy and torch do
     isolate : send function, task and result through pickle, as a cluster would, so that a task that cannot travel
               fails here and not in the cluster
     """
@@ -27,16 +31,17 @@ class InlineExecutor:
         self._isolate = isolate
 
     def run(self, function: Callable[..., Any], tasks: Iterable[Task], *, uses_gpu: bool = False) -> Iterator[TaskResult]:
-        if self._num_threads == 1:
+        num_threads = min(self._num_threads, _MOST_ON_A_GPU) if uses_gpu else self._num_threads
+        if num_threads == 1:
             for index, task in enumerate(tasks):
                 yield TaskResult(index=index, value=self._call(function, task))
             return
         waiting = iter(enumerate(tasks))
         in_flight: dict[Future[Any], int] = {}
-        threads = ThreadPoolExecutor(self._num_threads, thread_name_prefix="task")
+        threads = ThreadPoolExecutor(num_threads, thread_name_prefix="task")
         try:
             while True:
-                while len(in_flight) < self._num_threads and (entry := next(waiting, None)) is not None:
+                while len(in_flight) < num_threads and (entry := next(waiting, None)) is not None:
                     in_flight[threads.submit(self._call, function, entry[1])] = entry[0]
                 if not in_flight:
                     return

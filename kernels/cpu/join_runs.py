@@ -9,6 +9,7 @@ from numba import types
 from numpy.typing import NDArray
 
 from kernels.cpu.compilation import INDEX, INT32S, INT64S, UINT8S, compile_loop, output
+from kernels.run_operations import OrderedKeys, Runs
 
 _UINT64S = types.Array(types.uint64, 1, "C", readonly=True)
 _RUNS = (INT64S, INT64S, INT64S, INT64S)
@@ -28,9 +29,7 @@ def join_runs(
     return joined
 
 
-def find_continued(
-    older: tuple[NDArray[Any], ...], newer: tuple[NDArray[Any], ...], runs: tuple[NDArray[np.int64], ...], most_pairs: int
-) -> NDArray[np.bool_]:
+def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs, most_pairs: int) -> NDArray[np.bool_]:
     """See kernels.run_operations.find_continued."""
     continued = np.empty(len(runs[0]), np.bool_)
     _find(*older, *newer, *runs, most_pairs, continued)

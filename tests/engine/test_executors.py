@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +55,23 @@ def test_an_ebbtide_error_of_a_task_reaches_the_caller_as_it_was(executor: Execu
     with pytest.raises(SourceError, match=r"^orders\.csv: found nothing") as caught:
         list(executor.run(refuse, [{"number": number} for number in range(4)]))
     assert caught.value.source == "orders.csv"
+
+
+def test_of_tasks_that_share_a_gpu_a_few_are_in_flight_at_once() -> None:
+    lock, at_once, most = threading.Lock(), 0, 0
+
+    def work() -> None:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.01)
+        with lock:
+            at_once -= 1
+
+    with make_executor("inline", num_threads=16) as executor:
+        assert len(list(executor.run(work, [{}] * 40, uses_gpu=True))) == 40
+    assert 1 < most <= 4
 
 
 def test_tasks_side_by_side_yield_their_results_as_they_end_and_are_asked_for_when_they_can_begin() -> None:
