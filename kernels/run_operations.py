@@ -42,7 +42,7 @@ def join_runs(
     older = require_array("older", older, older.dtype.type)
     newer = require_array("newer", newer, older.dtype.type)
     runs = _check_runs(len(older), len(newer), older_begin, older_end, newer_begin, newer_end)
-    from kernels.cpu.join_runs import join_runs as join  # importing kernels must not wait for the compiler
+    from kernels.cpu import join_runs as join  # importing kernels must not wait for the compiler
 
     return join(older, newer, *runs)
 
@@ -58,7 +58,7 @@ def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs) -> NDArra
     """
     of_older, of_newer = _check_keys("older", older), _check_keys("newer", newer)
     checked = _check_runs(len(of_older[0]), len(of_newer[0]), *runs)
-    from kernels.cpu.join_runs import find_continued as find  # importing kernels must not wait for the compiler
+    from kernels.cpu import find_continued as find  # importing kernels must not wait for the compiler
 
     return find(of_older, of_newer, checked, _MOST_PAIRS)
 

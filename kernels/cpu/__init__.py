@@ -6,6 +6,7 @@ from kernels.cpu.fingerprint_events import fingerprint_events
 from kernels.cpu.gap_statistics import gap_statistics
 from kernels.cpu.gather_sequences import gather_sequences
 from kernels.cpu.hash_strings import hash_strings
+from kernels.cpu.join_runs import find_continued, join_runs
 from kernels.cpu.locate_instants import locate_instants
 from kernels.cpu.next_selected import next_selected
 from kernels.cpu.roll_states import roll_states
@@ -18,10 +19,12 @@ __all__ = [
     "count_selected",
     "describe_events",
     "describe_situations",
+    "find_continued",
     "fingerprint_events",
     "gap_statistics",
     "gather_sequences",
     "hash_strings",
+    "join_runs",
     "locate_instants",
     "next_selected",
     "roll_states",
