@@ -88,7 +88,7 @@ class EbbtideClient:
         as_of_us        : the instant to speak about, UTC microseconds; that of the snapshot by default, or just after the last of
                           the recent events where that is later
         recent_events   : at most 100 that the history may not have yet, all before that instant
-        include_reasons : whether an answer with as_of_us or recent_events has reasons, too; one of the snapshot always has them
+        include_reasons : whether the answer has reasons, which takes a few milliseconds more
         raises          : UnknownCustomerError, InvalidArgumentError, NoSnapshotError, RemoteError; with as_of_us or
                           recent_events NoBundleError and NoHistoryError where the server has only the snapshot
         """

@@ -123,7 +123,7 @@ def _serve_and_ask(store: Path) -> None:
             scores = client.batch().read_all().sort_by([("churn_probability", "descending"), ("customer_id", "ascending")])
             places = (0, scores.num_rows // 4, scores.num_rows - 1)
             customer_ids = [scores["customer_id"][place].as_py() for place in places]
-            print_answers(customer_ids, [client.score(customer_id) for customer_id in customer_ids])
+            print_answers(customer_ids, [client.score(customer_id, include_reasons=True) for customer_id in customer_ids])
             out.print("\n[bold]The ten most at risk[/]")
             print_at_risk(client.at_risk_page(page_size=10))
     out.print("The server has stopped.")

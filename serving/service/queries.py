@@ -74,7 +74,7 @@ def score_customer(
 ) -> CustomerAnswer | None:
     """A customer's score; None for one without a row in the snapshot (`explain_absence` tells why).
 
-    reasons : what gives them; None where nothing does
+    reasons : what gives them; None where nobody asked, or nothing does
     raises  : InvalidArgumentError
     """
     horizon = check_horizon(snapshot, horizon_days)
@@ -82,8 +82,18 @@ def score_customer(
     if row is None:
         return None
     rows = snapshot.slice(row, row + 1, with_memory=reasons is not None)
-    (score,) = _explained(snapshot, customer_scores(score_batch(snapshot, rows, horizon, reasons)))
+    (score,) = customer_scores(score_batch(snapshot, rows, horizon, reasons))
     return CustomerAnswer(customer=score, ineligible_reason=None, context=context_of(snapshot, horizon))
+
+
+def explain_customer(
+    snapshot: Snapshot, customer_id: str, horizon_days: int | None, reasons: SnapshotReasons | None
+) -> CustomerAnswer | None:
+    """`score_customer` with reasons, or with a word in their place where nothing gives them."""
+    answer = score_customer(snapshot, customer_id, horizon_days, reasons)
+    if answer is None or answer.customer is None:
+        return answer
+    return replace(answer, customer=_explained(snapshot, [answer.customer])[0])
 
 
 def explain_absence(snapshot: Snapshot, known: KnownCustomers, customer_id: str, horizon_days: int | None) -> CustomerAnswer:

@@ -70,14 +70,17 @@ def _check(score: CustomerScore) -> Reasons:
 
 def test_a_score_comes_with_its_three_strongest_reasons(asked: EbbtideClient, scored: Snapshot) -> None:
     for customer_id in scored.batches[0].column("customer_id").to_pylist()[:5]:
-        customer = asked.score(customer_id).customer
+        customer = asked.score(customer_id, include_reasons=True).customer
         assert customer is not None
         _check(customer)
 
 
 def test_reasons_speak_of_the_models_own_horizon_whatever_was_asked(asked: EbbtideClient, scored: Snapshot) -> None:
     customer_id = scored.batches[0].column("customer_id")[0].as_py()
-    own, other = asked.score(customer_id).customer, asked.score(customer_id, horizon_days=5).customer
+    own, other = (
+        asked.score(customer_id, include_reasons=True).customer,
+        asked.score(customer_id, horizon_days=5, include_reasons=True).customer,
+    )
     assert own is not None
     assert other is not None
     assert own.churn_probability != other.churn_probability
@@ -95,12 +98,15 @@ def test_a_page_a_score_and_a_batch_give_the_same_reasons(asked: EbbtideClient, 
         assert {reason.kind for reason in reasons.strongest} <= set(ReasonKind)
     some = [row.customer_id for row in rows[::17]]
     assert asked.batch(some, include_reasons=True).read_all().schema == REASONED_SCHEMA
-    alone = asked.score(some[0]).customer
+    alone = asked.score(some[0], include_reasons=True).customer
     assert alone is not None
     assert _check(alone).strongest[0].sentence == _check(page[some[0]]).strongest[0].sentence
 
 
-def test_rows_of_a_batch_have_none_unless_asked(asked: EbbtideClient) -> None:
+def test_neither_a_score_nor_the_rows_of_a_batch_have_any_unless_asked(asked: EbbtideClient, scored: Snapshot) -> None:
+    customer = asked.score(scored.batches[0].column("customer_id")[0].as_py()).customer
+    assert customer is not None
+    assert customer.reasons is None
     assert "reasons" not in asked.batch().read_all().column_names
 
 
@@ -136,7 +142,7 @@ def test_a_server_without_the_model_says_so_and_scores(
     server = server_thread.start(ServerConfig(store=replica, listen="127.0.0.1:0", stop_grace_s=1.0))
     customer_id = scored.batches[0].column("customer_id")[0].as_py()
     with EbbtideClient(server.target) as client:
-        customer = client.score(customer_id).customer
+        customer = client.score(customer_id, include_reasons=True).customer
         assert customer is not None
         assert customer.reasons is not None
         assert "not its model, default/0001" in customer.reasons.unavailable

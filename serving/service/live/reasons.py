@@ -15,13 +15,12 @@ from serving.service.reasoning import reason_columns
 from serving.wire.reasons import REASON_FIELDS, read_reason_columns
 from training.reasons import Explainer
 
-NOT_ASKED = Reasons(
+_NOBODY_SCORED = Reasons(
     baseline_churn_probability=0.0,
     other_points=0.0,
     strongest=(),
-    unavailable="nobody asked: a live score has reasons where the request says include_reasons",
+    unavailable="the snapshot has no customers, so that nobody knows what is usual",
 )
-_NOBODY_SCORED = replace(NOT_ASKED, unavailable="the snapshot has no customers, so that nobody knows what is usual")
 
 
 def explain_live(

@@ -16,7 +16,7 @@ from engine.instants import DAY_US
 from engine.schema import EventKind
 from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason, ScoreContext
 from serving.risk import DEFAULT_THRESHOLDS, risk_scores
-from serving.service.live.reasons import NOT_ASKED, explain_live
+from serving.service.live.reasons import explain_live
 from serving.service.live.state import LiveState, Memory
 from serving.wire.events import BroughtEvents
 from training.predict import churn_probability_of_one, clip_survival, expected_days_of_one
@@ -165,7 +165,7 @@ def _score(
         probability = np.float32(churn_probability_of_one(edges_days, survival, horizon_days))
     risk = float(risk_scores(at_own_horizon))
     grade = DEFAULT_THRESHOLDS.grade(risk)
-    reasons = NOT_ASKED
+    reasons = None
     if include_reasons:
         reasons = explain_live(
             state,

@@ -71,7 +71,7 @@ def test_reasons_add_up_to_the_live_score_at_every_instant(client: EbbtideClient
 
 
 def test_at_the_snapshots_own_instant_they_are_the_snapshots(client: EbbtideClient) -> None:
-    of_snapshot = reasons_of(client.score(WHO))
+    of_snapshot = reasons_of(client.score(WHO, include_reasons=True))
     live = assert_they_add_up(client.score(WHO, as_of_us=TRAINED_AS_OF_US, include_reasons=True))
     assert live.baseline_churn_probability == pytest.approx(of_snapshot.baseline_churn_probability, abs=1e-4)
     for ours, theirs in zip(live.strongest, of_snapshot.strongest, strict=True):
@@ -95,10 +95,10 @@ def test_a_history_in_the_request_has_reasons_too(client: EbbtideClient) -> None
     assert_they_add_up(client.score("nobody", recent_events=[BOUGHT], include_reasons=True))
 
 
-def test_without_being_asked_an_answer_says_how_to_ask(client: EbbtideClient) -> None:
+def test_an_answer_has_none_unless_asked(client: EbbtideClient) -> None:
     for answer in (client.score(WHO, recent_events=[BOUGHT]), client.score_history([BOUGHT])):
-        assert "include_reasons" in reasons_of(answer).unavailable
-        assert not reasons_of(answer).strongest
+        assert answer.customer is not None
+        assert answer.customer.reasons is None
 
 
 def test_reasons_leave_the_score_as_it_is(client: EbbtideClient) -> None:

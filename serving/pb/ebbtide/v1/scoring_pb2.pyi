@@ -355,9 +355,7 @@ class Reasons(_message.Message):
     other_points: _builtins.float
     """Points of everything else together."""
     unavailable: _builtins.str
-    """Why there are none, in words: the score is live and `include_reasons` was not set, or the server has the snapshot and not its
-    model. Empty where there are.
-    """
+    """Why there are none, in words, such as a server that has the snapshot and not its model. Empty where there are."""
     @_builtins.property
     def strongest(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
         """Three, the strongest first; those that go the customer's way, up from the baseline or down, come before the others."""
@@ -424,7 +422,7 @@ class CustomerScore(_message.Message):
 
     @_builtins.property
     def reasons(self) -> Global___Reasons:
-        """Why. Always set in answers to ScoreCustomer and ListAtRisk."""
+        """Why. Set in answers to ListAtRisk, and where the request has `include_reasons`."""
 
     def __init__(
         self,
@@ -466,9 +464,8 @@ class ScoreCustomerRequest(_message.Message):
     horizon_days: _builtins.int
     """Days ahead, from 1 to the last day that the model looks ahead (named in the error). Default: the bundle's horizon."""
     include_reasons: _builtins.bool
-    """Whether an answer with `as_of` or `recent_events` has reasons, which takes some milliseconds more; one of the snapshot
-    always has them. They are those at the instant of the answer; `usual_value` and the usual customers that it is compared with are
-    those of the snapshot.
+    """Whether the answer has reasons, which takes a few milliseconds more. They are those at the instant of the answer; `usual_value`
+    and the usual customers that it is compared with are those of the snapshot.
     """
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
