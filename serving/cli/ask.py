@@ -18,7 +18,7 @@ from serving.cli.options import Instant
 from serving.cli.output import console, count, json_option, literal, print_json, table
 
 if TYPE_CHECKING:
-    from serving.answers import AtRiskPage, CustomerAnswer, CustomerEvent, CustomerScore, Reasons, ScoreContext
+    from serving.answers import AtRiskPage, CustomerAnswer, CustomerEvent, CustomerScore, Reason, Reasons, ScoreContext
 
 target_option = click.option(
     "--target", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT", help="Where `ebbtide serve` listens."
@@ -27,6 +27,8 @@ timeout_option = click.option(
     "--timeout-s", type=click.FloatRange(0.001), default=10.0, show_default=True, help="Limit of one call."
 )
 
+# Shown as 0.0.
+_LEAST_POINTS = 0.05
 _TIER_STYLES = {"RED": "bold red", "YELLOW": "yellow", "BLUE": "blue"}
 _REASONS = {
     "NO_RECENT_PURCHASE": "no purchase in the last {active_within_days} days: already lost",
@@ -233,6 +235,8 @@ def print_reasons(reasons: Reasons) -> None:
         out.print(f"    [dim]no reasons: {literal(reasons.unavailable)}[/]")
         return
     for reason in reasons.strongest:
+        if abs(reason.points) < _LEAST_POINTS:  # of who is as safe as can be the rest has nothing to say
+            continue
         out.print(f"    {_points(reason.points)}  {literal(reason.sentence)}")
     baseline = _percent(reasons.baseline_churn_probability)
     out.print(f"    {_points(reasons.other_points)}  [dim]all else; counted from {baseline}, the usual customer of the chain[/]")
@@ -263,20 +267,27 @@ def print_at_risk(page: AtRiskPage) -> None:
 
 
 def _print_whys(page: AtRiskPage) -> None:
-    """The strongest reason of each customer of a page, or why there is none."""
+    """The strongest reason of each customer of a page that is their own, or why there is none."""
     out = console()
     with_reasons = [customer for customer in page.customers if customer.reasons is not None]
     if not with_reasons:
         return
     rows = [
-        (literal(customer.customer_id), literal(customer.reasons.strongest[0].sentence))
+        (literal(customer.customer_id), literal(_own_reason(customer.reasons).sentence))
         for customer in with_reasons
         if customer.reasons is not None and customer.reasons.strongest
     ]
     if rows:
-        out.print(table((("customer", "left"), ("strongest reason", "wrap")), rows))
+        out.print(table((("customer", "left"), ("strongest reason of their own", "wrap")), rows))
     elif with_reasons[0].reasons is not None:
         out.print(f"[dim]No reasons: {literal(with_reasons[0].reasons.unavailable)}[/]")
+
+
+def _own_reason(reasons: Reasons) -> Reason:
+    """The strongest one that speaks of the customer: in a list of those most at risk nearly all share their segment."""
+    from serving.answers import ReasonKind
+
+    return next((reason for reason in reasons.strongest if reason.kind is not ReasonKind.SEGMENT), reasons.strongest[0])
 
 
 def _print_context(context: ScoreContext) -> None:
