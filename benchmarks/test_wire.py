@@ -213,4 +213,9 @@ def _memory(schema: pa.Schema, num_customers: int) -> list[pa.Array]:
         pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(num_customers * field.type.list_size, np.float32)), type=field.type)
         for field in (schema.field("state"), schema.field("summary"))
     ]
-    return [pa.array(np.ones(num_customers, np.int32)), pa.array(np.zeros(num_customers, np.int64)), *lists]
+    return [
+        pa.array(np.ones(num_customers, np.int32)),
+        pa.array(np.zeros(num_customers, np.int64)),
+        pa.array(np.zeros(num_customers, np.uint64)),
+        *lists,
+    ]
