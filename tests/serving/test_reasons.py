@@ -191,6 +191,8 @@ def test_the_command_line_tells_why(reasoning_server: Server, scored: Snapshot) 
     assert "all else; counted from" in text
     assert "strongest reason" in CliRunner().invoke(cli, ["at-risk", *target]).output
     document = json.loads(CliRunner().invoke(cli, ["score", customer_id, "--json", *target]).output)
-    (strongest, *_) = document["customers"][0]["reasons"]["strongest"]
-    assert strongest["sentence"] in text
-    assert strongest["kind"] in ReasonKind.__members__
+    strongest = document["customers"][0]["reasons"]["strongest"]
+    assert len(strongest) == NUM_REASONS
+    for reason in strongest:  # those that would be shown as 0.0 are left out for a person
+        assert (reason["sentence"] in text) == (abs(reason["points"]) >= 0.05)
+        assert reason["kind"] in ReasonKind.__members__
