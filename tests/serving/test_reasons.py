@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from engine.errors import NoBundleError
 from engine.executors import InlineExecutor
+from engine.history import History
 from engine.instants import DAY_US
 from serving.answers import CustomerScore, ReasonKind, Reasons
 from serving.cli import cli
@@ -175,8 +176,6 @@ def test_a_damaged_model_and_another_one_of_its_name_give_no_reasons(
 
 
 def test_a_manifest_keeps_as_much_of_the_chain_as_a_situation_looks_at(scored: Snapshot, scored_store: Path) -> None:
-    from engine.history import History
-
     whole, kept = History.open(scored_store).activity(), scored.manifest.activity
     assert kept is not None
     instants = np.array([scored.inputs.as_of_us])
