@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.process_usage import Stopwatch, peak_mib
 from engine.executors import RayConfig, make_executor
 from kernels.registry import resolve
-from serving.rescore import rescore
+from serving.rescoring.rescore import rescore
 from training.registry import champion
 
 

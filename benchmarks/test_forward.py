@@ -26,16 +26,16 @@ from engine.history import History
 from engine.indicators import compute_summary
 from engine.partition import Partition
 from kernels import gather_sequences
-from training.calibration import Calibration
 from training.config import TrainConfig
 from training.inference import FittedModel, encode_states, look_ahead_from_summary
-from training.model import SequenceModel
-from training.normaliser import fit_normaliser
+from training.network.calibration import Calibration
+from training.network.model import SequenceModel
+from training.network.normaliser import fit_normaliser
+from training.network.situation import situation_of
+from training.network.spend import fit_spend_scale
+from training.network.tokens import all_event_tokens
 from training.predict import churn_probability, clip_survival, expected_days_to_purchase
-from training.situation import situation_of
-from training.spend import fit_spend_scale
 from training.threads import share
-from training.tokens import all_event_tokens
 
 # As many as fit into memory beside the peers' tokens.
 _MOST_EVENTS = 2_000_000

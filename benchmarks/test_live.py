@@ -28,7 +28,7 @@ from engine.instants import HOUR_US, next_midnight
 from engine.partition import Partition
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
-from serving.rescore import rescore
+from serving.rescoring.rescore import rescore
 from serving.service.live.requests import answer_customer
 from serving.service.live.source import LiveSource
 from serving.service.live.state import LiveState

@@ -21,7 +21,7 @@ from engine.files import sha256_file
 from engine.history import History
 from engine.ingest import ingest
 from engine.instants import DAY_US, next_midnight
-from serving.rescore import RescoreReport, rescore
+from serving.rescoring.rescore import RescoreReport, rescore
 from training.config import TrainConfig
 from training.registry import register
 from training.train import train

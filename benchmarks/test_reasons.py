@@ -22,18 +22,18 @@ from engine.history import History
 from engine.ingest import ingest
 from engine.instants import next_midnight
 from engine.labels import eligible
-from serving.rescore import rescore
-from serving.scorer import score_partition
+from serving.rescoring.rescore import rescore
+from serving.rescoring.scorer import score_partition
 from serving.service.bundles import served_bundle
 from serving.service.reasoning import SnapshotReasons, reasons_of
 from serving.service.rows import score_batch
 from serving.snapshots import Snapshot, floats, open_current
 from serving.wire.batches import customer_scores
-from training.bundle import Bundle
+from training.bundles.bundle import Bundle
 from training.config import TrainConfig
 from training.inference import look_ahead
+from training.network.situation import situation_of
 from training.registry import register
-from training.situation import situation_of
 from training.train import train
 
 # Reasons may cost as much again as scoring.

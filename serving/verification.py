@@ -82,7 +82,7 @@ def _verify_snapshots(store: Place, snapshot_ids: list[str]) -> Iterator[Problem
 def _verify_bundles(store: Place, folders: list[Place]) -> Iterator[Problem]:
     if not folders:
         return
-    from training.bundle import load
+    from training.bundles.bundle import load
     from training.registry import champion
 
     told: set[str] = set()

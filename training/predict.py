@@ -12,7 +12,7 @@ from engine.activity import DailyActivity
 from engine.errors import InvalidArgumentError
 from engine.partition import Partition
 from kernels.cpu.forward_one import integrate_survival
-from training.bundle import Bundle
+from training.bundles.bundle import Bundle
 from training.inference import survival_curves
 from training.threads import share_rows
 

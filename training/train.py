@@ -17,17 +17,17 @@ from engine.indicators import compute_indicators
 from engine.labels import eligible
 from engine.partition import Partition
 from engine.storage import Place
-from training.calibration import Calibration
-from training.checkpoint import Checkpoints, subject_of
 from training.config import TrainConfig
+from training.drift.reference import Reference, measure_reference
 from training.evaluation.metrics import metrics
 from training.inference import FittedModel, survival_curves
-from training.passes import LearnHere, Learning, Tell
+from training.network.calibration import Calibration
+from training.passes.both import LearnHere, Learning, Tell
+from training.passes.checkpoint import Checkpoints, subject_of
+from training.passes.trial_pass import prepare
 from training.predict import churn_probability
-from training.reference import Reference, measure_reference
 from training.threads import one_torch_thread
 from training.trained import TrainedModel
-from training.trial_pass import prepare
 
 
 def train(

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from training.drift.reference import Reference
 from training.inference import FittedModel
-from training.reference import Reference
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,7 +13,7 @@ from serving.cli.options import Instant, store_option
 from serving.cli.output import console, count, json_option, literal, print_json, table
 
 if TYPE_CHECKING:
-    from training.drift import DriftReport
+    from training.drift.measuring import DriftReport
 
 EXIT_TRAIN_AGAIN = 3
 _NUM_SHOWN = 8
@@ -68,8 +68,8 @@ def drift(
     """
     from engine.errors import AsOfError
     from engine.history import History
-    from training.drift import DriftConfig, measure_drift
-    from training.panel import last_whole_day_us
+    from training.data.panel import last_whole_day_us
+    from training.drift.measuring import DriftConfig, measure_drift
     from training.registry import champion
 
     config = DriftConfig(psi=psi_limit, repurchase_fall=repurchase_fall_limit, months_over=months_limit, ignored=ignore)

@@ -66,7 +66,7 @@ def list_models(store: Place, name: str | None, as_json: bool) -> None:
 @json_option
 def show(version: str | None, store: Place, name: str | None, as_json: bool) -> None:
     """Print the card of a VERSION (0002, champion or challenger; the champion by default)."""
-    from training.bundle import describe
+    from training.bundles.bundle import describe
     from training.registry import aliases_of, find_version, read_card
 
     folder = find_version(store, version, name)

@@ -22,7 +22,7 @@ from serving.cli.output import console, count, json_option, literal, print_json,
 
 if TYPE_CHECKING:
     from engine.executors import RayConfig
-    from serving.rescore import RescoreReport
+    from serving.rescoring.rescore import RescoreReport
 
 
 @click.command()
@@ -80,7 +80,7 @@ def run_rescore(
     """Rescore with a progress bar over the buckets."""
     from engine.bucket_walk import available_cores
     from engine.executors import make_executor
-    from serving.rescore import rescore as run
+    from serving.rescoring.rescore import rescore as run
     from training.registry import champion
 
     made = make_executor(executor, ray=ray, num_threads=available_cores())

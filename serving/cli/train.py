@@ -28,9 +28,9 @@ from serving.cli.output import Stage, console, json_option, literal, print_json,
 if TYPE_CHECKING:
     from engine.executors import RayConfig
     from engine.history import History
-    from training.checkpoint import Unfinished
     from training.config import TrainConfig
-    from training.passes import Learning
+    from training.passes.both import Learning
+    from training.passes.checkpoint import Unfinished
     from training.registry import Registration
     from training.trained import TrainProgress
 
@@ -96,7 +96,7 @@ def train(
 
     Every epoch is kept until the model is registered: after Ctrl-C or a kill the same command with --resume goes on.
     """
-    from training.backtest_summary import read_backtest
+    from training.bundles.backtest_summary import read_backtest
     from training.config import TrainConfig
 
     summary = read_backtest(backtest, horizon_days=horizon_days, active_within_days=active_within_days) if backtest else None
@@ -163,7 +163,7 @@ def run_train(
     """
     from engine.history import History
     from engine.storage import remove_tree, writer_lock
-    from training.checkpoint import CHECKPOINT_FILE, checkpoint_folder, find_unfinished
+    from training.passes.checkpoint import CHECKPOINT_FILE, checkpoint_folder, find_unfinished
     from training.registry import check_can_register, register_judged
     from training.train import train as run
 
@@ -212,12 +212,12 @@ def print_train(registration: Registration, seconds: float) -> None:
 
 def _learning(history: History, device: str, ray: RayConfig | None) -> Learning:
     from training.device import compute_on, resolve_device
-    from training.passes import LearnHere
+    from training.passes.both import LearnHere
 
     if ray is None:
         return LearnHere(compute=compute_on(device))
     try:
-        from training.ray_learning import LearnOnRay
+        from training.passes.ray_learning import LearnOnRay
     except ImportError as error:
         raise ExecutionError(
             f"--executor ray needs what Ray Train needs ({error}); run `pip install 'ebbtide[train]'`"

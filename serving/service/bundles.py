@@ -7,7 +7,7 @@ import logging
 from engine.errors import EbbtideError, IntegrityError, NoBundleError
 from engine.storage import StoreLike, resolve
 from serving.snapshots import SnapshotInputs
-from training.bundle import Bundle, describe, load
+from training.bundles.bundle import Bundle, describe, load
 from training.registry import version_folders
 
 _logger = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from serving.answers import ReasonKind
 from serving.snapshots import Snapshot, floats
 from serving.wire.reasons import KIND_NAMES, REASON_FIELDS, REASON_TYPE
-from training.bundle import Bundle
+from training.bundles.bundle import Bundle
 from training.reasons import (
     NUM_SUBJECTS,
     RECENT_EVENTS,

@@ -17,7 +17,7 @@ from engine.files import sha256_bytes
 from engine.instants import DAY_US, format_instant
 from engine.storage import Place
 from serving.snapshots.schema import SCHEMA_VERSION
-from training.situation import LONGEST_CHAIN_WINDOW
+from training.network.situation import LONGEST_CHAIN_WINDOW
 
 # What mends every damage to a snapshot; ends the messages.
 MEND = "run `ebbtide rescore` again"

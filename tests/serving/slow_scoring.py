@@ -13,7 +13,7 @@ import ray
 
 from engine.executors import RayConfig, Task, TaskResult
 from engine.executors.ray import RayExecutor
-from serving.bucket_task import ScoredBucket, score_bucket
+from serving.rescoring.bucket_task import ScoredBucket, score_bucket
 
 _HOLD_S = 0.5
 _WAIT_S = 60.0

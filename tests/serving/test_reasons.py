@@ -22,7 +22,7 @@ from serving.cli import cli
 from serving.client import EbbtideClient
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
-from serving.rescore import rescore
+from serving.rescoring.rescore import rescore
 from serving.service.bundles import served_bundle
 from serving.service.current import CurrentSnapshot
 from serving.service.server import Server, ServerConfig

@@ -16,7 +16,7 @@ from engine.instants import format_instant
 from engine.storage import Place, RemotePath, write_bytes
 from serving.cli import main
 from serving.client import EbbtideClient
-from serving.rescore import rescore
+from serving.rescoring.rescore import rescore
 from serving.service.current import CurrentSnapshot
 from serving.service.server import ServerConfig
 from serving.snapshots import erase_from_snapshots, open_current, snapshot_folder

@@ -12,7 +12,7 @@ from pathlib import Path
 from ray.cluster_utils import Cluster
 
 from engine.executors import RayConfig
-from serving.rescore import RescoreProgress, rescore
+from serving.rescoring.rescore import RescoreProgress, rescore
 from tests.serving.slow_scoring import SlowRayExecutor, doom, read_starts, wait_for_running
 
 

@@ -19,7 +19,7 @@ from serving.risk import DEFAULT_THRESHOLDS
 from tests.training.conftest import AS_OF_US, QUICK, MakeHistory, draw_orders
 from training.backtest import Backtest, BacktestConfig, BacktestProgress, run_backtest
 from training.baselines import QUICK_BASELINES
-from training.bundle import Bundle
+from training.bundles.bundle import Bundle
 from training.config import TrainConfig
 from training.evaluation.lead_time import LeadTimeConfig
 from training.evaluation.metrics import FURTHER_METRIC_NAMES, METRIC_NAMES, metrics

@@ -16,13 +16,13 @@ import pytest
 
 import training.backtest.run as run
 import training.baselines.question as question
-import training.situation as situation
-import training.trial_pass as trial_pass
+import training.network.situation as situation
+import training.passes.trial_pass as trial_pass
 from engine.history import History
 from engine.instants import DAY_US
 from tests.training.conftest import AS_OF_US, QUICK, MakeHistory, draw_orders
 from training.backtest import BacktestConfig, Window, run_backtest
-from training.bundle import Bundle
+from training.bundles.bundle import Bundle
 from training.registry import register
 from training.train import train
 

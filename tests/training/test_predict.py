@@ -14,7 +14,7 @@ from engine.errors import InvalidArgumentError
 from engine.history import History
 from engine.labels import eligible
 from tests.training.conftest import AS_OF_US
-from training.bundle import Bundle, load, save
+from training.bundles.bundle import Bundle, load, save
 from training.predict import churn_probability, expected_days_to_purchase, predict_survival
 from training.trained import TrainedModel
 

@@ -15,9 +15,9 @@ from engine.history import History
 from engine.instants import DAY_US
 from engine.labels import eligible
 from tests.training.conftest import AS_OF_US, FIRST_US, QUICK, MakeHistory, draw_orders
-from training.calibration import Calibration
 from training.config import ModelConfig, TrainConfig
 from training.inference import survival_curves
+from training.network.calibration import Calibration
 from training.train import train
 from training.trained import TrainedModel, TrainProgress
 

@@ -20,14 +20,14 @@ from training.backtest.judging import MODEL, Judgement, judge
 from training.backtest.value import SpendAnswer, SpendWindow, ask_spend_baselines, compare_spend, days_to_judge, judge_value
 from training.backtest.windows import Backtest, DataDescription, Window, pool
 from training.baselines import ask_baseline, pose_question
-from training.bundle import Bundle
+from training.bundles.bundle import Bundle
+from training.data.past import take_past
+from training.data.purchases import summarise_purchases
 from training.evaluation.lead_time import Ranker, Walk, walk, why_no_walk
 from training.evaluation.segments import Traits, describe_customers, join_traits
 from training.inference import FittedModel, outlook_at, survival_curves
-from training.past import take_past
+from training.network.spend import spent_within
 from training.predict import churn_probability
-from training.purchases import summarise_purchases
-from training.spend import spent_within
 from training.train import train
 from training.trained import TrainProgress
 

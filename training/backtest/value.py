@@ -14,7 +14,7 @@ from training.backtest.config import BacktestConfig
 from training.backtest.judging import MODEL
 from training.baselines.spend import spend_by_mbg_nbd, spend_by_past_rate
 from training.evaluation.value import value_metrics
-from training.spend import expected_spend, fit_spend_scale
+from training.network.spend import expected_spend, fit_spend_scale
 
 # A quarter, beside the horizons: what customer value is usually asked for.
 VALUE_DAYS = 90

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from training.baselines.question import Question
 from training.baselines.simple import predict_constant
-from training.tokens import signed_log
+from training.network.tokens import signed_log
 
 # Of the ridge: indicators of overlapping windows say much the same, and unshrunk weights would play them off against each other.
 _INVERSE_PENALTY = 0.1

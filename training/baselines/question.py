@@ -12,7 +12,7 @@ from engine.indicators import compute_summary
 from engine.instants import DAY_US, format_instant
 from engine.labels import eligible
 from engine.partition import Partition
-from training.queries import queries_at
+from training.data.queries import queries_at
 
 _NUM_INSTANTS = 12
 # Days between instants: closer ones repeat each other, and monthly ones leave a year's data with too few.

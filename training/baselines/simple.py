@@ -8,7 +8,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from engine.instants import DAY_US
 from training.baselines.question import Question
-from training.purchases import count_orders, summarise_purchases
+from training.data.purchases import count_orders, summarise_purchases
 
 # Nobody is certain: an outcome that the past did not show would cost an infinite log loss.
 _LOWEST, _HIGHEST = 1e-4, 1.0 - 1e-4

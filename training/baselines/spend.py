@@ -16,7 +16,7 @@ from scipy.special import betaincinv, gammaln
 from engine.instants import DAY_US
 from engine.partition import Partition
 from training.baselines.mbg_nbd import Floats, Histories, MbgNbd, fit_mbg_nbd, see_histories
-from training.spend import spent_within
+from training.network.spend import spent_within
 
 _NUM_QUANTILES = 64
 _BOUND = 8.0

@@ -23,7 +23,7 @@ from engine.errors import InvalidArgumentError
 from engine.instants import DAY_US, format_instant
 from engine.labels import eligible
 from engine.partition import Partition
-from training.purchases import summarise_purchases
+from training.data.purchases import summarise_purchases
 
 # Of each customer, at the instant: the higher, the more at risk.
 Ranker = Callable[[Partition, NDArray[np.int64], int], NDArray[np.float64]]

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from engine.instants import DAY_US
 from engine.partition import Partition
+from training.data.purchases import summarise_purchases
 from training.evaluation.bootstrap import Estimates, estimate
 from training.evaluation.profit import ProfitConfig
-from training.purchases import summarise_purchases
 
 _NUM_STORES = 5
 # Fewer of an outcome say nothing about a segment; its size is still told.

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from kernels import gather_sequences
 from training.config import TrainConfig
+from training.data.queries import Queries
 from training.device import CPU, Compute
 from training.fitting.pieces import Pieces
 from training.fitting.workers import ALONE, Workers
-from training.hazard import (
+from training.network.hazard import (
     bin_hazards,
     bin_widths,
     count_survived_bins,
@@ -24,9 +25,8 @@ from training.hazard import (
     horizon_cross_entropy,
     negative_log_likelihood,
 )
-from training.model import SequenceModel
-from training.queries import Queries
-from training.spend import SpendTargets, bin_spend, quasi_poisson_loss
+from training.network.model import SequenceModel
+from training.network.spend import SpendTargets, bin_spend, quasi_poisson_loss
 
 # Of an epoch, and sequences of a step: 400 customers in 7 steps of 64 are learnt from far too slowly (docs/log.md).
 _LEAST_STEPS, _LEAST_BATCH = 32, 8

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from training.calibration import Calibration
 from training.config import TrainConfig
 from training.device import Compute
 from training.fitting.batches import Share
@@ -18,9 +17,10 @@ from training.fitting.standing import Standing
 from training.fitting.start import Begun, extend_last_seen_bin
 from training.fitting.workers import Workers
 from training.inference import FittedModel
-from training.model import SequenceModel
-from training.normaliser import Normaliser
-from training.spend import SpendScale
+from training.network.calibration import Calibration
+from training.network.model import SequenceModel
+from training.network.normaliser import Normaliser
+from training.network.spend import SpendScale
 
 _GRADIENT_LIMIT = 1.0
 

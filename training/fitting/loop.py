@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from engine.partition import Partition
 from training.config import TrainConfig
+from training.data.queries import Queries, draw_queries
 from training.device import CPU, Compute
 from training.fitting.batches import EpochBatches
 from training.fitting.learner import Learner
@@ -22,12 +23,11 @@ from training.fitting.standing import Standing
 from training.fitting.start import begin, first_instants_us, shows_seasons
 from training.fitting.workers import ALONE, Workers
 from training.inference import FittedModel
-from training.model import SequenceModel
-from training.normaliser import fit_normaliser
-from training.queries import Queries, draw_queries
-from training.situation import SEASONAL_SITUATION, describe_situation
-from training.spend import SpendTargets, fit_spend_scale, spend_targets
-from training.tokens import SEASONAL_TOKENS, all_event_tokens
+from training.network.model import SequenceModel
+from training.network.normaliser import fit_normaliser
+from training.network.situation import SEASONAL_SITUATION, describe_situation
+from training.network.spend import SpendTargets, fit_spend_scale, spend_targets
+from training.network.tokens import SEASONAL_TOKENS, all_event_tokens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ import math
 import torch
 
 from training.config import TrainConfig
-from training.model import SequenceModel
+from training.network.model import SequenceModel
 
 _WARM_UP_OF_STEPS = 0.2
 # From this share of the steps on, the learning rate stays at this share of its peak.

@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from training.calibration import Calibration
+from training.bundles.tensors import model_from, tensors_of
 from training.config import TrainConfig
 from training.fitting.start import Begun
 from training.inference import FittedModel
-from training.normaliser import Normaliser
-from training.tensors import model_from, tensors_of
+from training.network.calibration import Calibration
+from training.network.normaliser import Normaliser
 
 # Names of tensors begin with these.
 _NETWORK, _AVERAGED, _OPTIMISER, _RANDOM = "network.", "averaged.", "optimiser.", "random."

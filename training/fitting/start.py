@@ -10,10 +10,10 @@ from torch import nn
 
 from engine.instants import DAY_US
 from training.config import TrainConfig
-from training.hazard import bin_widths, count_survived_bins
-from training.model import SequenceModel
-from training.queries import Queries
-from training.spend import SpendTargets, mean_spend
+from training.data.queries import Queries
+from training.network.hazard import bin_widths, count_survived_bins
+from training.network.model import SequenceModel
+from training.network.spend import SpendTargets, mean_spend
 
 # With less, a date in the year is seen once or hardly twice, and the model would learn the trend of the data by heart.
 _SEASONAL_SPAN_DAYS = 550

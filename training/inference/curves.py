@@ -11,7 +11,7 @@ from kernels import locate_instants
 from training.inference.fitted import FittedModel
 from training.inference.outlook import Outlook, look_ahead_from_summary
 from training.inference.states import encode_states
-from training.situation import summarise
+from training.network.situation import summarise
 
 
 def survival_curves(

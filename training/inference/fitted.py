@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from training.calibration import Calibration
 from training.config import TrainConfig
-from training.model import SequenceModel
-from training.normaliser import Normaliser
-from training.spend import SpendScale
+from training.network.calibration import Calibration
+from training.network.model import SequenceModel
+from training.network.normaliser import Normaliser
+from training.network.spend import SpendScale
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

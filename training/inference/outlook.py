@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
 from kernels import describe_situations
-from training.hazard import bin_hazards, bin_widths
 from training.inference.device import exact_products, in_halves, send
 from training.inference.fitted import FittedModel
-from training.situation import describe_instants
-from training.spend import bin_spend
+from training.network.hazard import bin_hazards, bin_widths
+from training.network.situation import describe_instants
+from training.network.spend import bin_spend
 from training.threads import one_torch_thread, share_rows
 
 # Customers per forward pass: on the CPU the activations stay in a core's cache, a GPU wants many at a time.
@@ -42,7 +42,7 @@ def look_ahead(
     """The outlook from states after the last event before an instant, and the situations at it.
 
     states    : float32[n, state_size]                as `encode_states` gives them
-    situation : float32[n, NUM_SITUATION_FEATURES]    raw, as `training.situation` gives it
+    situation : float32[n, NUM_SITUATION_FEATURES]    raw, as `training.network.situation` gives it
     device    : "cpu" or "cuda"
     raises    : RuntimeError as torch does where the device fails; out of memory only with a single customer
     """
@@ -59,7 +59,7 @@ def look_ahead_from_summary(
     *,
     device: str = "cpu",
 ) -> Outlook:
-    """`look_ahead` with the situations of `training.situation.situation_of`, which are never all in memory at once.
+    """`look_ahead` with the situations of `training.network.situation.situation_of`, which are never all in memory at once.
 
     summary       : float32[n, len(SUMMARY_COLUMNS)]    at the instants, as `engine.indicators.compute_summary` gives it
     last_event_us : int64[n]                            before the instant; NO_EVENT where there is none

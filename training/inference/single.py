@@ -15,10 +15,10 @@ from torch import nn
 
 from engine.partition import Partition
 from kernels.cpu.forward_one import roll_state, run_head
-from training.hazard import HIGHEST_LOG_RATE, LOWEST_LOG_RATE, bin_widths
 from training.inference.fitted import FittedModel
 from training.inference.outlook import Outlook
-from training.tokens import customer_tokens
+from training.network.hazard import HIGHEST_LOG_RATE, LOWEST_LOG_RATE, bin_widths
+from training.network.tokens import customer_tokens
 
 Floats = NDArray[np.float32]
 

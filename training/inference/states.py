@@ -11,8 +11,8 @@ from engine.partition import Partition
 from kernels import roll_states
 from training.inference.device import roll_on_device
 from training.inference.fitted import FittedModel
+from training.network.tokens import event_tokens
 from training.threads import share
-from training.tokens import event_tokens
 
 # Events whose tokens stay in a core's second-level cache between the loop that writes them and the one that reads them.
 _CHUNK_EVENTS = 8192

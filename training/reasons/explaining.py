@@ -11,11 +11,11 @@ from engine.activity import DailyActivity
 from engine.indicators import NUM_INDICATORS
 from kernels import SUMMARY_COLUMNS
 from training.inference import FittedModel
+from training.network.situation import situation_of
 from training.reasons.attribution import IntegratedGradients
 from training.reasons.risk import HorizonRisk, head_inputs
 from training.reasons.segments import CHAIN, Usual
 from training.reasons.subjects import LINES_PER_ORDER, NUM_SUBJECTS, RECENT_EVENTS, SEGMENT, subject_of_inputs
-from training.situation import situation_of
 
 NUM_REASONS = 3
 _GAP, _LINES = SUMMARY_COLUMNS.index("gap_mean_days"), SUMMARY_COLUMNS.index("lines_per_order_90d")

@@ -7,9 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from training.calibration import HIGHEST_HAZARD, LOWEST_HAZARD
-from training.hazard import HIGHEST_LOG_RATE, LOWEST_LOG_RATE, bin_widths
 from training.inference import FittedModel
+from training.network.calibration import HIGHEST_HAZARD, LOWEST_HAZARD
+from training.network.hazard import HIGHEST_LOG_RATE, LOWEST_LOG_RATE, bin_widths
 
 
 class HorizonRisk:
@@ -74,7 +74,7 @@ class HorizonRisk:
         return self._share * at_end + (1.0 - self._share) * at_start, by_mass
 
     def _calibrate(self, hazard: Tensor) -> tuple[Tensor, Tensor]:
-        """As training.calibration.Calibration, and the derivative. (N,) -> (N,), (N,)"""
+        """As training.network.calibration.Calibration, and the derivative. (N,) -> (N,), (N,)"""
         limited = hazard.clamp(LOWEST_HAZARD, HIGHEST_HAZARD)
         calibrated = torch.exp(self._shift + self._slope * torch.log(limited))
         return calibrated, torch.where(limited == hazard, self._slope * calibrated / limited, 0.0)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
 from kernels import SUMMARY_COLUMNS
-from training.situation import situation_of
+from training.network.situation import situation_of
 
 # A median of fewer says more of them than of their like: the chain's takes its place.
 FEWEST_CUSTOMERS = 50

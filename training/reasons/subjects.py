@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.indicators import INDICATORS
-from training.situation import SITUATION_NAMES
+from training.network.situation import SITUATION_NAMES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoBundleError
 from engine.storage import Place, RemotePath, StoreLike, remove_tree, resolve, sync, write_bytes, writer_lock
-from training.bundle import DESCRIPTION_FILE, Bundle, BundleDescription, describe, load, save
-from training.card import CARD_FILE, render_card
+from training.bundles.bundle import DESCRIPTION_FILE, Bundle, BundleDescription, describe, load, save
+from training.bundles.card import CARD_FILE, render_card
 from training.registry.aliases import VERSION, Aliases, read_aliases, write_aliases
 from training.trained import TrainedModel
 

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from engine.history import History
 from engine.instants import DAY_US, format_instant
-from training.bundle import Bundle
+from training.bundles.bundle import Bundle
+from training.data.panel import ask_panel, newest_window_us
 from training.evaluation.bootstrap import estimate
-from training.panel import ask_panel, newest_window_us
 from training.trained import HeldOut
 
 # Below this a window tells nothing, as in training.

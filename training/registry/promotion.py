@@ -9,8 +9,8 @@ from engine.errors import IntegrityError, NoBundleError, PromotionRefusedError
 from engine.history import History
 from engine.instants import format_instant
 from engine.storage import Place, StoreLike, writer_lock
-from training.bundle import Bundle, load
-from training.panel import newest_window_us
+from training.bundles.bundle import Bundle, load
+from training.data.panel import newest_window_us
 from training.registry.aliases import Aliases, read_aliases, write_aliases
 from training.registry.bundles import (
     CHALLENGER,

@@ -15,8 +15,8 @@ from engine.errors import IntegrityError, InvalidArgumentError, NoStudyError
 from engine.sealed import seal, unseal
 from engine.storage import Place, StoreLike, resolve, write_bytes
 from training.differences import differences
+from training.passes.trial_pass import choose_epochs
 from training.registry import check_name
-from training.trial_pass import choose_epochs
 from training.tuning.space import SPACE, Values, describe_space
 
 STUDY_SCHEMA_VERSION = 1

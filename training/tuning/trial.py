@@ -15,9 +15,9 @@ from engine.errors import StoreBusyError
 from engine.history import History
 from engine.storage import Place
 from training.config import TrainConfig
+from training.passes.trial_pass import prepare, run_trial_pass
 from training.quiet_optuna import quiet_optuna
 from training.threads import one_torch_thread
-from training.trial_pass import prepare, run_trial_pass
 from training.tuning.space import Values
 from training.tuning.study import COMPLETE, DIVERGED, PRUNED, Trial
 

@@ -19,9 +19,9 @@ from serving.risk import DEFAULT_THRESHOLDS, risk_scores
 from serving.service.live.reasons import explain_live
 from serving.service.live.state import LiveState, Memory
 from serving.wire.events import BroughtEvents
+from training.network.situation import situation_of_one
+from training.network.spend import expected_spend
 from training.predict import churn_probability_of_one, clip_survival, expected_days_of_one
-from training.situation import situation_of_one
-from training.spend import expected_spend
 
 
 def score_known(

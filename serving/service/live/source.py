@@ -27,7 +27,7 @@ from serving.service.bundles import find_bundle
 from serving.service.live.state import LiveState
 from serving.service.reasoning import usual_of
 from serving.snapshots import Snapshot
-from training.bundle import Bundle
+from training.bundles.bundle import Bundle
 
 _logger = logging.getLogger(__name__)
 

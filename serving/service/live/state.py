@@ -12,9 +12,9 @@ from engine.history import History
 from engine.history.customers import CustomerLookup, PartsByBucket
 from engine.history.events import find_text
 from serving.snapshots import Snapshot, floats
-from training.bundle import Bundle
-from training.hazard import bin_widths
+from training.bundles.bundle import Bundle
 from training.inference import SingleForward
+from training.network.hazard import bin_widths
 from training.reasons import Usual
 
 

@@ -26,7 +26,7 @@ from serving.answers import CustomerAnswer, CustomerEvent, IneligibleReason
 from serving.client import EbbtideClient
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
-from serving.rescore import rescore
+from serving.rescoring.rescore import rescore
 from serving.service.server import Server, ServerConfig
 from serving.wire.messages import timestamp
 from tests.serving.conftest import TRAINED_AS_OF_US

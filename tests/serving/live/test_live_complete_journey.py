@@ -18,21 +18,21 @@ from engine.ingest import ingest
 from engine.instants import parse_instant
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
-from serving.rescore import rescore
+from serving.rescoring.rescore import rescore
 from serving.service.server import ServerConfig
 from serving.snapshots import open_current
 from serving.wire.messages import timestamp
 from tests.serving.server_thread import ServerThread
-from training.calibration import Calibration
 from training.config import TrainConfig
+from training.drift.reference import measure_reference
 from training.inference import FittedModel
-from training.model import SequenceModel
-from training.normaliser import fit_normaliser
-from training.reference import measure_reference
+from training.network.calibration import Calibration
+from training.network.model import SequenceModel
+from training.network.normaliser import fit_normaliser
+from training.network.situation import describe_situation
+from training.network.spend import fit_spend_scale
+from training.network.tokens import all_event_tokens
 from training.registry import register
-from training.situation import describe_situation
-from training.spend import fit_spend_scale
-from training.tokens import all_event_tokens
 from training.trained import TrainedModel
 
 AS_OF_US = parse_instant("2017-12-02")

@@ -21,8 +21,8 @@ from engine.schema import EventKind
 from engine.upkeep import compact
 from serving.answers import CustomerAnswer, CustomerEvent
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
-from serving.rescore import rescore
-from serving.scorer import score_partition
+from serving.rescoring.rescore import rescore
+from serving.rescoring.scorer import score_partition
 from serving.service.live.requests import answer_customer, answer_history
 from serving.service.live.source import LiveSource
 from serving.snapshots import open_current

@@ -14,7 +14,7 @@ from engine.instants import DAY_US
 from serving.answers import CustomerAnswer, CustomerEvent, Reasons
 from serving.cli import main
 from serving.client import EbbtideClient
-from serving.rescore import rescore
+from serving.rescoring.rescore import rescore
 from serving.service.server import Server, ServerConfig
 from serving.wire.reasons import NUM_REASONS
 from tests.serving.conftest import TRAINED_AS_OF_US

@@ -13,16 +13,16 @@ from torch import nn
 from engine.history import History
 from engine.partition import Partition
 from tests.training.conftest import AS_OF_US, QUICK
+from training.data.past import take_past
+from training.data.queries import queries_at
 from training.fitting.batches import EpochBatches, Share
 from training.fitting.dropout import SharedRows, share_dropout
 from training.fitting.pieces import cut_pieces
 from training.fitting.workers import ALONE, Workers
-from training.model import SequenceModel
-from training.past import take_past
-from training.queries import queries_at
-from training.situation import NUM_SITUATION_FEATURES
-from training.spend import fit_spend_scale, spend_targets
-from training.tokens import all_event_tokens
+from training.network.model import SequenceModel
+from training.network.situation import NUM_SITUATION_FEATURES
+from training.network.spend import fit_spend_scale, spend_targets
+from training.network.tokens import all_event_tokens
 
 
 @dataclass

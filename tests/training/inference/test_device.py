@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from engine.history import History
 from training.inference import encode_states
 from training.inference.device import in_halves, roll_on_device
-from training.model import SequenceModel
-from training.tokens import event_tokens
+from training.network.model import SequenceModel
+from training.network.tokens import event_tokens
 from training.trained import TrainedModel
 
 

@@ -8,16 +8,9 @@ import pytest
 from engine.history import History
 from engine.history.customers import CustomerLookup
 from engine.instants import DAY_US
-from training.hazard import bin_widths
 from training.inference import SingleForward, encode_states, look_ahead
-from training.predict import (
-    churn_probability,
-    churn_probability_of_one,
-    clip_survival,
-    expected_days_of_one,
-    expected_days_to_purchase,
-)
-from training.situation import (
+from training.network.hazard import bin_widths
+from training.network.situation import (
     NUM_SITUATION_FEATURES,
     SITUATION_NAMES,
     describe_situation,
@@ -25,7 +18,14 @@ from training.situation import (
     situation_of_one,
     summarise,
 )
-from training.spend import SpendScale
+from training.network.spend import SpendScale
+from training.predict import (
+    churn_probability,
+    churn_probability_of_one,
+    clip_survival,
+    expected_days_of_one,
+    expected_days_to_purchase,
+)
 from training.trained import TrainedModel
 
 

@@ -9,7 +9,7 @@ from engine.history import History
 from engine.indicators import compute_summary
 from training import threads
 from training.inference import encode_states, look_ahead, look_ahead_from_summary, outlook, states, survival_curves
-from training.situation import describe_situation, situation_of
+from training.network.situation import describe_situation, situation_of
 from training.trained import TrainedModel
 
 

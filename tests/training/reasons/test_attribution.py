@@ -12,9 +12,9 @@ import torch
 from tests.training.conftest import AS_OF_US
 from tests.training.reasons.conftest import Customers
 from training.inference import FittedModel
+from training.network.situation import situation_of
 from training.reasons.attribution import TOLERANCE, Attribution, IntegratedGradients
 from training.reasons.risk import HorizonRisk, head_inputs
-from training.situation import situation_of
 
 HORIZON_DAYS = 17.5
 NUM_GROUPS = 3

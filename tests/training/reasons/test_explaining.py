@@ -13,6 +13,7 @@ from kernels import SUMMARY_COLUMNS
 from tests.training.conftest import AS_OF_US
 from tests.training.reasons.conftest import Customers
 from training.inference import FittedModel
+from training.network.situation import NUM_SITUATION_FEATURES, SITUATION_NAMES
 from training.reasons import (
     NUM_REASONS,
     NUM_SUBJECTS,
@@ -27,7 +28,6 @@ from training.reasons import (
 from training.reasons.segments import CHAIN
 from training.reasons.subjects import subject_of_inputs
 from training.reasons.wording import WORDINGS
-from training.situation import NUM_SITUATION_FEATURES, SITUATION_NAMES
 
 
 @pytest.fixture(scope="module")

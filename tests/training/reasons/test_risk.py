@@ -10,11 +10,11 @@ import torch
 
 from tests.training.conftest import AS_OF_US
 from tests.training.reasons.conftest import Customers
-from training.calibration import Calibration
 from training.inference import FittedModel, look_ahead
+from training.network.calibration import Calibration
+from training.network.situation import situation_of
 from training.predict import churn_probability
 from training.reasons.risk import HorizonRisk, head_inputs
-from training.situation import situation_of
 
 HORIZONS = pytest.mark.parametrize("horizon_days", [0.5, 1, 14, 17.5, 365])
 

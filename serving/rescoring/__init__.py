@@ -1,0 +1,1 @@
+"""Rescoring: every eligible customer of the chain, bucket by bucket, into a snapshot."""

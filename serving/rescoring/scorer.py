@@ -1,0 +1,152 @@
+"""Scores customers on a device, and on the CPU when the device is lost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.activity import DailyActivity
+from engine.indicators import compute_summary
+from engine.partition import Partition
+from kernels import locate_instants
+from serving.rescoring.stage_times import StageTimes
+from training.bundles.bundle import Bundle
+from training.device import first_line
+from training.inference import Outlook, encode_states, look_ahead_from_summary
+from training.network.spend import expected_spend
+from training.predict import churn_probability, clip_survival, expected_days_to_purchase
+
+_NO_TIMES = np.zeros(0, np.int64)
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartitionScores:
+    """Scores of some customers as of one instant.
+
+    device          : "cpu" or "cuda", where they were computed in the end
+    has_fallen_back : whether a GPU failed on the way
+    """
+
+    survival: NDArray[np.float32]  # (num_customers, num_bins)
+    states: NDArray[np.float32]  # (num_customers, state_size), after the last event before the instant
+    summary: NDArray[np.float32]  # (num_customers, len(SUMMARY_COLUMNS))
+    churn_probability: NDArray[np.float32]  # at the bundle's horizon
+    expected_days_to_purchase: NDArray[np.float32]
+    expected_spend_90d: NDArray[np.float32]  # currency units, or orders where the chain gave no amounts
+    expected_spend_365d: NDArray[np.float32]
+    device: str
+    has_fallen_back: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """Customers of one partition whose scores are wanted, each with an event before the instant.
+
+    customer_index : int64[n]
+    begin, end     : int64[n]                  rows of the events that the states have yet to see, all before the instant
+    initial        : float32[n, state_size]    states before these
+    """
+
+    partition: Partition
+    customer_index: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+    initial: NDArray[np.float32]
+
+
+def score(
+    bundle: Bundle,
+    asked: Sequence[Asked],
+    activity: DailyActivity,
+    as_of_us: int,
+    *,
+    device: str,
+    times: StageTimes | None = None,
+) -> PartitionScores:
+    """Scores as of one instant, of all that is asked behind one another; the same on every device to 1e-6.
+
+    device : "cpu" or "cuda"; a CUDA failure (lost, out of memory) is logged and all that is asked is scored on the CPU
+    """
+    times = StageTimes() if times is None else times
+    with times.of("summaries"):
+        summary = np.concatenate([compute_summary(one.partition, one.customer_index, as_of_us) for one in asked])
+    has_fallen_back = False
+    try:
+        states, outlook = _score(bundle, asked, summary, activity, as_of_us, device=device, times=times)
+    except RuntimeError as error:
+        # torch raises RuntimeError, or a subclass of it, for everything that a GPU can do wrong. A fault of the model itself
+        # comes up again on the CPU.
+        if device == "cpu":
+            raise
+        _logger.warning("the GPU failed (%s); scoring these %d customers on the CPU", first_line(error), len(summary))
+        device, has_fallen_back = "cpu", True
+        states, outlook = _score(bundle, asked, summary, activity, as_of_us, device=device, times=times)
+    with times.of("head"):
+        survival = clip_survival(outlook.survival)
+        probability = churn_probability(bundle.edges_days, survival, bundle.horizon_days)
+        expected_days = expected_days_to_purchase(bundle.edges_days, survival)
+    return PartitionScores(
+        survival=survival,
+        states=states,
+        summary=summary,
+        churn_probability=probability.astype(np.float32),
+        expected_days_to_purchase=expected_days.astype(np.float32),
+        expected_spend_90d=expected_spend(bundle.edges_days, outlook.spend, 90).astype(np.float32),
+        expected_spend_365d=expected_spend(bundle.edges_days, outlook.spend, 365).astype(np.float32),
+        device=device,
+        has_fallen_back=has_fallen_back,
+    )
+
+
+def score_partition(
+    bundle: Bundle,
+    partition: Partition,
+    activity: DailyActivity,
+    customer_index: NDArray[np.int64],
+    as_of_us: int,
+    *,
+    device: str,
+) -> PartitionScores:
+    """`score` of customers of one partition who begin with their first event."""
+    instants_us = np.full(len(customer_index), as_of_us, np.int64)
+    asked = Asked(
+        partition=partition,
+        customer_index=customer_index,
+        begin=partition.offsets[customer_index],
+        end=locate_instants(partition.timestamp_us, partition.offsets, customer_index, instants_us),
+        initial=np.zeros((len(customer_index), bundle.model.state_size), np.float32),
+    )
+    return score(bundle, [asked], activity, as_of_us, device=device)
+
+
+def _score(
+    bundle: Bundle,
+    asked: Sequence[Asked],
+    summary: NDArray[np.float32],
+    activity: DailyActivity,
+    as_of_us: int,
+    *,
+    device: str,
+    times: StageTimes,
+) -> tuple[NDArray[np.float32], Outlook]:
+    """States and outlook."""
+    with times.of("states"):
+        states = np.concatenate(
+            [
+                encode_states(
+                    bundle.model, one.partition, one.customer_index, one.begin, one.end, initial=one.initial, device=device
+                )
+                for one in asked
+            ]
+        )
+    with times.of("head"):
+        last_event_us = np.concatenate([one.partition.timestamp_us[one.end - 1] for one in asked if len(one.end)] or [_NO_TIMES])
+        instants_us = np.full(len(summary), as_of_us, np.int64)
+        outlook = look_ahead_from_summary(bundle.model, states, summary, last_event_us, instants_us, activity, device=device)
+        return states, outlook

@@ -1,0 +1,250 @@
+"""Rescoring from kept states: the scores of a full one, whatever happened to the history in between."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+
+from engine.errors import IntegrityError
+from engine.executors import InlineExecutor
+from engine.history import History
+from engine.ingest import ingest
+from engine.instants import DAY_US, format_instant
+from engine.upkeep import compact, erase_from_history
+from serving.rescoring import bucket_task, scorer
+from serving.rescoring import rescore as rescoring
+from serving.rescoring.rescore import RescoreReport, rescore
+from serving.snapshots import erase_from_snapshots, open_snapshot, set_current, snapshot_folder
+from tests.serving.conftest import TRAINED_AS_OF_US
+
+_WEEK_US = 7 * DAY_US
+_SCORES = ("churn_probability", "expected_days_to_purchase", "survival", "state")
+_SAME = ("customer_id", "store_id", "last_purchase_us", "num_orders", "num_events", "last_event_us", "fingerprint")
+
+
+def run(store: Path, as_of_us: int, *, full: bool = False) -> RescoreReport:
+    with InlineExecutor(num_threads=2) as executor:
+        return rescore(store, as_of_us=as_of_us, executor=executor, device="cpu", full=full)
+
+
+def run_both(store: Path, as_of_us: int) -> tuple[RescoreReport, RescoreReport]:
+    """From kept states and in full; the first stays the one that is served and begun from."""
+    rolled = run(store, as_of_us)
+    full = run(store, as_of_us, full=True)
+    set_current(store, rolled.snapshot_id)
+    return rolled, full
+
+
+def assert_same_scores(store: Path, ours: str, theirs: str, *, within: float = 1e-5) -> None:
+    for one, other in zip(open_snapshot(store, ours).files, open_snapshot(store, theirs).files, strict=True):
+        for name in _SAME:
+            assert one.column(name).equals(other.column(name)), name
+        np.testing.assert_array_equal(*(file.column("summary").flatten().to_numpy() for file in (one, other)))
+        for name in _SCORES:
+            values = [_numbers(file.column(name)) for file in (one, other)]
+            assert np.abs(values[0] - values[1]).max(initial=0.0) <= within * max(1.0, np.abs(values[1]).max(initial=0.0)), name
+
+
+def _numbers(column: pa.Array) -> np.ndarray:
+    return (column.flatten() if isinstance(column, pa.FixedSizeListArray) else column).to_numpy()
+
+
+def ingest_lines(store: Path, *lines: str) -> None:
+    source = store / "more.csv"
+    source.write_text("\n".join(["customer_id,timestamp,order_id,amount,store_id", *lines]))
+    ingest(store, [source])
+
+
+def at(as_of_us: int, days: float) -> str:
+    return format_instant(as_of_us + round(days * DAY_US))
+
+
+@pytest.fixture
+def store(trained_store: Path, tmp_path: Path) -> Path:
+    """A copy of the trained store without snapshots; its orders go on for sixty days after the instant of the training."""
+    copy = tmp_path / "store"
+    shutil.copytree(trained_store, copy, ignore=shutil.ignore_patterns("snapshots"))
+    return copy
+
+
+def first_customer(store: Path) -> str:
+    """Somebody who is scored as of the training's instant."""
+    batch = next(file for file in open_snapshot(store, run(store, TRAINED_AS_OF_US).snapshot_id).files if file.num_rows)
+    return str(batch.column("customer_id")[0])
+
+
+def new_orders(store: Path, as_of_us: int) -> None:
+    ingest_lines(store, *(f"customer {n},{at(as_of_us, -2)},new{as_of_us}-{n},9,east" for n in range(0, 60, 3)))
+
+
+def late_orders(store: Path, as_of_us: int) -> None:
+    ingest_lines(store, *(f"customer {n},{at(as_of_us, -30)},late{as_of_us}-{n},9,north" for n in range(0, 60, 7)))
+
+
+def corrections(store: Path, as_of_us: int) -> None:
+    ingest_lines(store, f"customer 1,{at(as_of_us, -40)},o1,5,south", f"customer 2,{at(as_of_us, -41)},o2,5,south")
+    run(store, as_of_us - _WEEK_US)
+    ingest_lines(store, f"customer 1,{at(as_of_us, -40)},o1,77,south", f"customer 2,{at(as_of_us, -35)},o2,5,south")
+
+
+def forgetting(store: Path, as_of_us: int) -> None:
+    customer = first_customer(store)
+    erase_from_history(store, customer)
+    erase_from_snapshots(store, customer)
+
+
+def coming_back_after_forgetting(store: Path, as_of_us: int) -> None:
+    forgetting(store, as_of_us)
+    ingest_lines(store, f"customer 5,{at(as_of_us, -3)},back,9,east")
+
+
+def compaction(store: Path, as_of_us: int) -> None:
+    new_orders(store, as_of_us)
+    compact(store)
+
+
+@pytest.mark.parametrize(
+    "happen",
+    [new_orders, late_orders, corrections, forgetting, coming_back_after_forgetting, compaction],
+    ids=lambda one: one.__name__,
+)
+def test_the_scores_are_those_of_a_full_rescoring_whatever_happened(store: Path, happen: Callable[[Path, int], None]) -> None:
+    before = run(store, TRAINED_AS_OF_US)
+    as_of_us = TRAINED_AS_OF_US + _WEEK_US
+    happen(store, as_of_us)
+    rolled, full = run_both(store, as_of_us)
+    assert rolled.begun_from
+    assert not full.begun_from
+    assert rolled.snapshot_id != full.snapshot_id
+    assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
+    for report in (rolled, full):
+        assert report.num_rolled_on + report.num_unchanged + report.num_begun_anew == report.num_customers
+    assert full.num_begun_anew == full.num_customers
+    assert rolled.num_rolled_on > 10 < rolled.num_unchanged
+    assert 0 < rolled.num_begun_anew < 40
+    assert rolled.num_events_read < full.num_events_read / 2
+    assert before.num_begun_anew == before.num_customers
+
+
+def test_weeks_of_it_do_not_drift(store: Path) -> None:
+    for week in range(8):
+        as_of_us = TRAINED_AS_OF_US + week * _WEEK_US
+        [new_orders, late_orders, corrections, compaction][week % 4](store, as_of_us)
+        rolled, full = run_both(store, as_of_us)
+        assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
+
+
+def test_ten_nights_do_not_drift(store: Path) -> None:
+    reports = [run(store, TRAINED_AS_OF_US + night * DAY_US) for night in range(11)]
+    assert [report.begun_from for report in reports[1:]] == [report.snapshot_id for report in reports[:-1]]
+    full = run(store, TRAINED_AS_OF_US + 10 * DAY_US, full=True)
+    assert_same_scores(store, reports[-1].snapshot_id, full.snapshot_id)
+
+
+def test_the_same_history_at_the_same_instant_is_not_scored_twice(store: Path) -> None:
+    run(store, TRAINED_AS_OF_US)
+    rolled = run(store, TRAINED_AS_OF_US + DAY_US)
+    again = run(store, TRAINED_AS_OF_US + DAY_US)
+    assert (again.snapshot_id, again.num_buckets_scored) == (rolled.snapshot_id, 0)
+    full = run(store, TRAINED_AS_OF_US + DAY_US, full=True)
+    assert full.num_buckets_scored == full.num_buckets
+    assert run(store, TRAINED_AS_OF_US + DAY_US, full=True).num_buckets_scored == 0
+
+
+def test_a_later_snapshot_is_not_begun_from(store: Path) -> None:
+    run(store, TRAINED_AS_OF_US + _WEEK_US)
+    assert run(store, TRAINED_AS_OF_US).begun_from == ""
+
+
+def test_a_damaged_bucket_of_the_last_snapshot_begins_anew_and_is_told_of(store: Path, caplog: pytest.LogCaptureFixture) -> None:
+    first = run(store, TRAINED_AS_OF_US)
+    path = snapshot_folder(store, first.snapshot_id) / "bucket=0001.arrow"
+    num_there = open_snapshot(store, first.snapshot_id).files[1].num_rows
+    path.write_bytes(path.read_bytes()[:-1])
+    with caplog.at_level(logging.WARNING):
+        rolled = run(store, TRAINED_AS_OF_US + DAY_US)
+    assert len(caplog.messages) == 1
+    assert str(path) in caplog.messages[0]
+    assert rolled.num_begun_anew >= num_there - 3
+    assert rolled.num_unchanged > 10
+    full = run(store, TRAINED_AS_OF_US + DAY_US, full=True)
+    assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
+
+
+def test_a_last_snapshot_that_cannot_be_read_is_told_of_and_everybody_begins_anew(
+    store: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = run(store, TRAINED_AS_OF_US)
+    (snapshot_folder(store, first.snapshot_id) / "manifest.json").write_text('{"schema_version": 2}')
+    with caplog.at_level(logging.WARNING):
+        report = run(store, TRAINED_AS_OF_US + DAY_US)
+    assert report.begun_from == ""
+    assert len(caplog.messages) == 1
+    assert first.snapshot_id in caplog.messages[0]
+
+
+def test_a_damaged_snapshot_is_mended_from_what_it_began_from(store: Path) -> None:
+    run(store, TRAINED_AS_OF_US)
+    rolled = run(store, TRAINED_AS_OF_US + DAY_US)
+    path = snapshot_folder(store, rolled.snapshot_id) / "bucket=0002.arrow"
+    before = path.read_bytes()
+    path.write_bytes(b"damaged")
+    mended = run(store, TRAINED_AS_OF_US + DAY_US)
+    assert (mended.snapshot_id, mended.num_buckets_scored) == (rolled.snapshot_id, 1)
+    assert path.read_bytes() == before
+
+
+def test_a_part_that_changed_since_it_was_hashed_is_refused_and_named(store: Path) -> None:
+    run(store, TRAINED_AS_OF_US)
+    history = History.open(store)
+    path = store / "history" / history.manifest.parts[0].files[1][0]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match=history.manifest.parts[0].path):
+        run(store, TRAINED_AS_OF_US + DAY_US)
+
+
+def test_a_gpu_that_fails_in_the_middle_costs_its_buckets_and_no_score(
+    store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(store, TRAINED_AS_OF_US)
+    calls = 0
+
+    def work_twice(function: Callable[..., object]) -> Callable[..., object]:
+        def on_device(*arguments: object, device: str, **options: object) -> object:
+            nonlocal calls
+            if device == "cuda":
+                calls += 1
+                if calls > 4:  # two buckets, each with states and head
+                    raise torch.AcceleratorError("CUDA error: device-side assert triggered")
+            return function(*arguments, device="cpu", **options)
+
+        return on_device
+
+    for module in (rescoring, bucket_task):
+        monkeypatch.setattr(module, "resolve_device", lambda name: "cuda")
+    for name in ("encode_states", "look_ahead_from_summary"):
+        monkeypatch.setattr(scorer, name, work_twice(getattr(scorer, name)))
+    with InlineExecutor() as executor, caplog.at_level(logging.WARNING):
+        report = rescore(store, as_of_us=TRAINED_AS_OF_US + DAY_US, executor=executor, device="cuda")
+    assert (report.num_buckets_fallen_back, report.device) == (2, "cpu+cuda")
+    assert len([line for line in caplog.messages if "the GPU failed" in line]) == 2
+    monkeypatch.undo()
+    full = run(store, TRAINED_AS_OF_US + DAY_US, full=True)
+    assert_same_scores(store, report.snapshot_id, full.snapshot_id, within=1e-4)
+
+
+def test_the_report_says_where_the_time_went_and_what_it_took(store: Path) -> None:
+    report = run(store, TRAINED_AS_OF_US)
+    assert set(report.stage_s) == {"read", "match", "states", "summaries", "head", "write"}
+    assert min(report.stage_s.values()) > 0
+    assert report.peak_bytes > 2**24
+    assert (report.num_buckets_fallen_back, report.num_rolled_on, report.num_unchanged) == (0, 0, 0)

@@ -1,0 +1,57 @@
+"""The trial pass ends when it got clearly worse, and what it chooses does not depend on how coarse the products are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from engine.history import History
+from tests.training.conftest import AS_OF_US, QUICK
+from training.device import Compute
+from training.passes.both import LearnHere
+from training.passes.trial_pass import Window, choose_epochs, got_worse
+from training.train import train
+from training.trained import TrainProgress
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience_epochs", "worse"),
+    [
+        ((0.30, 0.31, 0.32), 3, False),  # not for long enough
+        ((0.40, 0.30, 0.31, 0.32, 0.31), 3, True),
+        ((0.40, 0.30, 0.31, 0.302, 0.31), 3, False),  # 0.302 is not clearly worse than 0.30
+        ((0.40, 0.30, 0.31, 0.32, 0.29), 3, False),
+        ((0.40, 0.30, 0.31), 1, True),
+        ((0.30, float("nan"), float("nan")), 2, False),
+        ((0.30,), 1, False),
+    ],
+)
+def test_it_ends_after_epochs_each_clearly_worse_than_the_best(
+    losses: tuple[float, ...], patience_epochs: int, worse: bool
+) -> None:
+    assert got_worse(losses, patience_epochs) is worse
+    if worse:
+        assert choose_epochs(losses) == 2
+
+
+def test_training_takes_the_best_epochs_of_a_pass_that_ended_early(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    curve = iter([0.5, 0.4, 0.45, 0.46, 0.47])
+    monkeypatch.setattr(Window, "loss", lambda *_: next(curve))
+    told: list[TrainProgress] = []
+    train(history, as_of_us=AS_OF_US, config=replace(QUICK, num_epochs=9, patience_epochs=2), progress=told.append)
+    assert [at.validation for at in told] == [0.5, 0.4, 0.45, 0.46, None, None]
+    assert (told[-1].epoch, told[-1].num_epochs) == (6, 6)
+
+
+def test_coarse_products_validate_about_as_well(history: History) -> None:
+    fine: list[TrainProgress] = []
+    coarse: list[TrainProgress] = []
+    train(history, as_of_us=AS_OF_US, config=QUICK, progress=fine.append)
+    learning = LearnHere(compute=Compute(bfloat16=True))
+    train(history, as_of_us=AS_OF_US, config=QUICK, progress=coarse.append, learning=learning)
+    assert [at.validation for at in coarse if at.validation] == pytest.approx(
+        [at.validation for at in fine if at.validation], abs=0.01
+    )
+    assert [at.loss for at in coarse] == pytest.approx([at.loss for at in fine], abs=0.02)
+    assert coarse != fine

@@ -1,0 +1,1 @@
+"""Bundles: what is kept of a trained model, and how it is described."""

@@ -1,0 +1,1 @@
+"""What is learnt from: the past before an instant, and what is asked of it."""

@@ -1,0 +1,99 @@
+"""The situation at an instant: what the head sees beside the GRU's state."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.activity import DailyActivity
+from engine.indicators import compute_summary
+from engine.instants import DAY_US
+from engine.partition import Partition
+from kernels import NO_EVENT, SITUATION_COLUMNS, describe_situations, locate_instants, resolve
+from training.network.tokens import circle
+
+SITUATION_NAMES: tuple[str, ...] = SITUATION_COLUMNS
+NUM_SITUATION_FEATURES = len(SITUATION_NAMES)
+SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUATION_NAMES.index("year_cos"))
+
+# Windows of the chain's activity, in days.
+_CHAIN_WINDOWS = (7, 28, 91)
+LONGEST_CHAIN_WINDOW = max(_CHAIN_WINDOWS)
+_FIRST = np.zeros(1, np.int64)
+
+
+def describe_situation(
+    partition: Partition, activity: DailyActivity, customer_index: NDArray[np.int64], as_of_us: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Raw features of each query, from events strictly before its instant.
+
+    customer_index, as_of_us : int64[num_queries]
+    returns                  : float32[num_queries, NUM_SITUATION_FEATURES]; NaN where undefined, flagged in the *_missing columns
+    """
+    summary, last_event_us = summarise(partition, customer_index, as_of_us)
+    return situation_of(summary, last_event_us, as_of_us, activity)
+
+
+def situation_of(
+    summary: NDArray[np.float32], last_event_us: NDArray[np.int64], as_of_us: NDArray[np.int64], activity: DailyActivity
+) -> NDArray[np.float32]:
+    """The same from a summary that is kept: what `describe_situation` reads off the events is in it and in the last event's time.
+
+    summary       : float32[num_queries, len(SUMMARY_COLUMNS)]    at the instant, as `engine.indicators.compute_summary` gives it
+    last_event_us : int64[num_queries]                            before the instant; NO_EVENT where there is none
+    """
+    calendar, calendar_row = describe_instants(as_of_us, activity)
+    return describe_situations(summary, last_event_us, as_of_us, calendar, calendar_row)
+
+
+def situation_of_one(
+    summary: NDArray[np.float32], last_event_us: int, as_of_us: int, activity: DailyActivity
+) -> NDArray[np.float32]:
+    """`situation_of` for one query, whose arguments nobody need check: float32[1, NUM_SITUATION_FEATURES]."""
+    calendar = np.array([_describe_instant(as_of_us, activity)], np.float32)
+    times_us = np.array([[last_event_us], [as_of_us]], np.int64)
+    return resolve("cpu").describe_situations(summary, times_us[0], times_us[1], calendar, _FIRST)
+
+
+def _describe_instant(as_of_us: int, activity: DailyActivity) -> tuple[float, ...]:
+    """`describe_instants` for one: by the C library, as twenty calls of NumPy for six numbers would take 30 us."""
+    week, month, quarter = (
+        math.log(mean) if mean > 0 else -math.inf if mean == 0 else math.nan
+        for mean in activity.means_before(as_of_us, _CHAIN_WINDOWS)
+    )
+    of_week, of_year = (2 * math.pi * (as_of_us / period_us % 1.0) for period_us in (7 * DAY_US, 365.2425 * DAY_US))
+    return math.sin(of_week), math.cos(of_week), math.sin(of_year), math.cos(of_year), week - month, month - quarter
+
+
+def summarise(
+    partition: Partition, customer_index: NDArray[np.int64], as_of_us: NDArray[np.int64]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What `situation_of` takes of each query: the summary, and the time of the last event strictly before its instant."""
+    summary = compute_summary(partition, customer_index, as_of_us)
+    end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, as_of_us)
+    if partition.num_events == 0:
+        return summary, np.full(len(end), NO_EVENT, np.int64)
+    has_event = end > partition.offsets[customer_index]
+    return summary, np.where(has_event, partition.timestamp_us[np.maximum(end - 1, 0)], NO_EVENT)
+
+
+def describe_instants(as_of_us: NDArray[np.int64], activity: DailyActivity) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """What depends on the instant alone, for `kernels.describe_situations`; one row where all queries share an instant.
+
+    returns : float32[num_instants, len(CALENDAR_COLUMNS)], and the row of each query
+    """
+    if len(as_of_us) and (as_of_us == as_of_us[0]).all():
+        instants_us, row = as_of_us[:1], np.zeros(len(as_of_us), np.int64)
+    else:
+        instants_us, row = as_of_us, np.arange(len(as_of_us))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        week, month, quarter = (np.log(activity.orders_before(instants_us, days)) for days in _CHAIN_WINDOWS)
+        columns = [
+            *circle(instants_us / (7 * DAY_US)),
+            *circle(instants_us / (365.2425 * DAY_US)),
+            week - month,
+            month - quarter,
+        ]
+    return np.stack(columns, axis=1).astype(np.float32), row
