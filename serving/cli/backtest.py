@@ -70,7 +70,14 @@ _QUICK, _ALL = "quick", "all"
     metavar="N",
     default=40,
     show_default=True,
-    help="Budget of the search behind lightgbm_tuned.",
+    help="Budget of the search behind lightgbm_tuned, at each origin.",
+)
+@click.option(
+    "--tuned",
+    "study_name",
+    metavar="STUDY",
+    help="Train with the best settings of this study of `ebbtide tune`, which must not be of a later as-of than any origin; "
+    "lightgbm_tuned joins the baselines, and gets as many trials as the study has.",
 )
 @click.option(
     "--resamples", type=click.IntRange(10, 1_000_000), default=1000, show_default=True, metavar="N", help="Of the bootstrap."
@@ -97,6 +104,7 @@ def backtest(
     out: Path,
     baselines: str,
     tuning_trials: int,
+    study_name: str | None,
     resamples: int,
     customer_value: float,
     offer_cost: float,
@@ -117,11 +125,20 @@ def backtest(
     from training.evaluation.profit import ProfitConfig
     from training.report import METRICS_FILE, write_backtest
 
+    names = _names(baselines)
+    train = TrainConfig(horizon_days=horizon_days[0], active_within_days=active_within_days, seed=seed)
+    if study_name is not None:
+        from training.baselines.catalogue import TUNED
+        from training.tuning.best import tuned_config
+        from training.tuning.study import read_study, study_folder
+
+        train = tuned_config(store, as_of_us=min(as_of_us), config=train, name=study_name)
+        names, tuning_trials = (*names, TUNED), len(read_study(study_folder(store, study_name)).trials)
     config = BacktestConfig(
         as_of_us=as_of_us,
-        train=TrainConfig(horizon_days=horizon_days[0], active_within_days=active_within_days, seed=seed),
+        train=train,
         further_horizons_days=horizon_days[1:],
-        baselines=_names(baselines),
+        baselines=names,
         num_tuning_trials=tuning_trials,
         num_resamples=resamples,
         grades=DEFAULT_THRESHOLDS.named(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,6 +24,7 @@ from serving.cli.output import Stage, console, count, json_option, literal, prin
 from training.tuning.space import SPACE, space_as_help
 
 if TYPE_CHECKING:
+    from training.baselines.boosting import Tuned
     from training.tuning.study import Study
 
 _REPORT_FILE = "study.html"
@@ -66,11 +68,13 @@ def tune(
 
     The usual settings are the first trial, so that the best is never worse than they are on the held-out horizon. What is clearly
     behind is given up early. Every trial is kept in the store as it ends: the same command goes on after Ctrl-C or a kill.
+    LightGBM is then tuned with the same budget on the same customers, to compare with.
     """
     from engine.executors import make_executor
     from engine.storage import write_bytes
     from training.config import TrainConfig
     from training.report.tuning import draw_study
+    from training.tuning.peer import tune_peer
     from training.tuning.run import TuneConfig, importances
     from training.tuning.run import tune as run
     from training.tuning.study import study_folder
@@ -88,14 +92,21 @@ def tune(
             executor=workers,
             progress=lambda so_far: _show_trial(progress, so_far, trials),
         )
+        progress.update(done=0, total=None, note="LightGBM, with the same budget")
+        peer = tune_peer(store, study, base)
     shares = importances(study)
     report = study_folder(store, name) / _REPORT_FILE
-    write_bytes(report, draw_study(study, shares).encode())
+    write_bytes(report, draw_study(study, shares, peer).encode())
     if as_json:
-        print_json(describe_study(study, shares) | {"report": str(report)})
+        print_json(describe_study(study, shares) | {"lightgbm": describe_peer(peer), "report": str(report)})
         return
     print_study(study, shares)
     out = console()
+    if peer is not None and peer.log_loss is not None:
+        out.print(
+            f"LightGBM, {count(peer.num_trials, 'trial')} on the same customers: cross entropy {peer.log_loss:.5f}; "
+            f"its usual settings {peer.usual_log_loss:.5f}."
+        )
     out.print(f"Report: {literal(report)}")
     if study.best is not None:
         question = f" --horizon-days {horizon_days} --active-within-days {active_within_days} --seed {seed}"
@@ -116,6 +127,18 @@ def describe_study(study: Study, importances: dict[str, float]) -> dict[str, Any
         "best": None if best is None else {"trial": best.number, "cross_entropy": best.loss, "settings": best.values},
         "usual": {"cross_entropy": first.loss if first else None, "settings": study.usual},
         "importances": importances,
+    }
+
+
+def describe_peer(peer: Tuned | None) -> dict[str, Any] | None:
+    """What the same budget found for LightGBM; None where the past is too short for it."""
+    if peer is None or peer.log_loss is None:
+        return None
+    return {
+        "num_trials": peer.num_trials,
+        "cross_entropy": peer.log_loss,
+        "settings": asdict(peer.settings),
+        "usual_cross_entropy": peer.usual_log_loss,
     }
 
 

@@ -20,6 +20,7 @@ from training.report.tuning import draw_study
 from training.train import train
 from training.trained import TrainProgress
 from training.tuning.best import tuned_config
+from training.tuning.peer import tune_peer
 from training.tuning.run import TuneConfig, importances, tune
 from training.tuning.space import SPACE, describe_space, space_as_markdown, values_of, with_values
 from training.tuning.study import (
@@ -227,6 +228,24 @@ def test_the_page_has_every_plot_and_fetches_nothing(study: Study) -> None:
     assert "Too few completed trials" in draw_study(study, {})
     empty = replace(study, trials=())
     assert "0 trials" in draw_study(empty, {})
+
+
+def test_lightgbm_gets_the_trials_of_the_study_and_no_more_time(tuned_store: Place, study: Study) -> None:
+    slow = replace(study, trials=tuple(replace(trial, seconds=100.0) for trial in study.trials))
+    peer = tune_peer(tuned_store, slow, QUICK)
+    assert peer is not None
+    assert peer.num_trials == 3
+    assert peer == tune_peer(tuned_store, slow, QUICK)
+    assert peer.log_loss is not None
+    assert peer.usual_log_loss is not None
+    assert peer.log_loss <= peer.usual_log_loss
+    fast = replace(study, trials=tuple(replace(trial, seconds=1e-9) for trial in study.trials))
+    in_no_time = tune_peer(tuned_store, fast, QUICK)
+    assert in_no_time is not None
+    assert in_no_time.num_trials == 1
+    assert tune_peer(tuned_store, replace(study, trials=()), QUICK) is None
+    assert 'aria-label="Optimisation history"' in (page := draw_study(study, {}, peer))
+    assert f"{peer.log_loss:.5f}" in page
 
 
 def test_the_documented_search_is_the_one_that_runs() -> None:

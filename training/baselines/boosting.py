@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,16 +46,38 @@ class BoostingSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Outcomes:
+    """Customers at instants of the past, and what came of them.
+
+    indicators : float32[n, len(SUMMARY_COLUMNS)]
+    churned    : bool[n]
+    """
+
+    indicators: NDArray[np.float32]
+    churned: NDArray[np.bool_]
+
+    @property
+    def has_both(self) -> bool:
+        """Whether some churned and some did not."""
+        return bool(self.churned.any()) and not self.churned.all()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Tuned:
     """What a search found.
 
-    num_trials : 0 where the past is too short to validate on, and the defaults stand
-    log_loss   : of the best trial on the validating instants; None without trials
+    num_trials     : 0 where the past is too short to validate on, and the defaults stand
+    log_loss       : of the best trial on what it was validated on, nats per outcome; None without trials
+    usual_log_loss : of the defaults
     """
 
     settings: BoostingSettings
     num_trials: int
     log_loss: float | None
+    usual_log_loss: float | None
+
+
+_NOT_TUNED = Tuned(settings=BoostingSettings(), num_trials=0, log_loss=None, usual_log_loss=None)
 
 
 def predict_by_lightgbm(question: Question, settings: BoostingSettings | None = None) -> NDArray[np.float64]:
@@ -71,34 +95,59 @@ def predict_by_lightgbm(question: Question, settings: BoostingSettings | None = 
 
 
 def tune_lightgbm(question: Question, *, num_trials: int, seed: int = 0) -> Tuned:
-    """Search the settings by TPE (Bergstra et al. 2011), the defaults being the first trial.
+    """Search the settings on a question's past.
 
     Validated by time: on the two latest instants of the past, by models that learnt from instants whose outcomes were known
-    before them. The number of rounds comes from early stopping on the same instants.
+    before them.
     """
     split = split_by_time(question)
-    if split is None or num_trials == 0:
-        return Tuned(settings=BoostingSettings(), num_trials=0, log_loss=None)
+    if split is None:
+        return _NOT_TUNED
+    learn, validate = (
+        Outcomes(indicators=question.outcomes.indicators[rows], churned=question.outcomes.churned[rows]) for rows in split
+    )
+    return search_settings(learn, validate, num_trials=num_trials, seed=seed)
+
+
+def search_settings(
+    learn: Outcomes, validate: Outcomes, *, num_trials: int, limit_s: float | None = None, seed: int = 0
+) -> Tuned:
+    """Search the settings by TPE (Bergstra et al. 2011), the defaults being the first trial.
+
+    The number of rounds comes from early stopping on what is validated on.
+    limit_s : no trial begins after so long, but the first
+    """
+    if num_trials == 0:
+        return _NOT_TUNED
     import optuna
 
     from training.quiet_optuna import quiet_optuna
 
-    learn, validate = split
-
     def objective(trial: optuna.Trial) -> float:
         settings = _suggest(trial)
-        num_rounds, log_loss = _fit_rounds(question, learn, validate, settings, seed)
+        num_rounds, log_loss = _fit_rounds(learn, validate, settings, seed)
         trial.set_user_attr("num_rounds", num_rounds)
         return log_loss
+
+    # Optuna's own timeout may let no trial begin, and then there is no best one.
+    ends_s = math.inf if limit_s is None else time.monotonic() + limit_s
+
+    def stop_late(study: optuna.Study, _: optuna.trial.FrozenTrial) -> None:
+        if time.monotonic() >= ends_s:
+            study.stop()
 
     with quiet_optuna():
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
         usual = BoostingSettings()
         study.enqueue_trial({name: getattr(usual, name) for name in usual.__dataclass_fields__ if name != "num_rounds"})
-        study.optimize(objective, n_trials=num_trials)
+        study.optimize(objective, n_trials=num_trials, callbacks=[stop_late])
     best = study.best_trial
-    settings = BoostingSettings(**best.params, num_rounds=best.user_attrs["num_rounds"])
-    return Tuned(settings=settings, num_trials=num_trials, log_loss=float(study.best_value))
+    return Tuned(
+        settings=BoostingSettings(**best.params, num_rounds=best.user_attrs["num_rounds"]),
+        num_trials=len(study.trials),
+        log_loss=float(study.best_value),
+        usual_log_loss=study.trials[0].value,
+    )
 
 
 def split_by_time(question: Question) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
@@ -127,16 +176,13 @@ def _suggest(trial: Any) -> BoostingSettings:
     )
 
 
-def _fit_rounds(
-    question: Question, learn: NDArray[np.bool_], validate: NDArray[np.bool_], settings: BoostingSettings, seed: int
-) -> tuple[int, float]:
-    """How many rounds serve the validating instants best, and their log loss then."""
+def _fit_rounds(learn: Outcomes, validate: Outcomes, settings: BoostingSettings, seed: int) -> tuple[int, float]:
+    """How many rounds serve what is validated on best, and the log loss then."""
     import lightgbm
 
-    outcomes = question.outcomes
     parameters = {**settings.parameters(seed), "metric": "binary_logloss"}
-    data = lightgbm.Dataset(outcomes.indicators[learn], outcomes.churned[learn])
-    judged = lightgbm.Dataset(outcomes.indicators[validate], outcomes.churned[validate], reference=data)
+    data = lightgbm.Dataset(learn.indicators, learn.churned)
+    judged = lightgbm.Dataset(validate.indicators, validate.churned, reference=data)
     stop = lightgbm.early_stopping(_PATIENCE_ROUNDS, verbose=False)
     booster = lightgbm.train(parameters, data, num_boost_round=_MOST_ROUNDS, valid_sets=[judged], callbacks=[stop])
     return max(1, int(booster.best_iteration)), float(booster.best_score["valid_0"]["binary_logloss"])

@@ -24,9 +24,9 @@ _PREDICT: dict[str, Callable[[Question], NDArray[np.float64]]] = {
     "frequency": predict_by_frequency,
     "constant": predict_constant,
 }
-_TUNED = "lightgbm_tuned"
+TUNED = "lightgbm_tuned"
 # The strongest first, in every table.
-BASELINE_NAMES: tuple[str, ...] = (_TUNED, *_PREDICT)
+BASELINE_NAMES: tuple[str, ...] = (TUNED, *_PREDICT)
 # Those of seconds; a search takes minutes.
 QUICK_BASELINES: tuple[str, ...] = tuple(_PREDICT)
 
@@ -49,7 +49,7 @@ def ask_baseline(name: str, question: Question, *, num_trials: int = 0, seed: in
     num_trials, seed : of the search of `lightgbm_tuned`; the others have none
     raises           : InvalidArgumentError for a name that is not in BASELINE_NAMES
     """
-    if name == _TUNED:
+    if name == TUNED:
         tuned = tune_lightgbm(question, num_trials=num_trials, seed=seed)
         return BaselineAnswer(probability=predict_by_lightgbm(question, tuned.settings), details=asdict(tuned))
     check_baseline(name)

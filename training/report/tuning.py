@@ -9,25 +9,31 @@ import math
 from html import escape
 
 from engine.instants import format_instant
+from training.baselines.boosting import Tuned
 from training.report.shell import figure, whole_page
 from training.report.style import MUTED, colour_of
 from training.report.svg import Plot, Range, nice_ticks, percent
 from training.tuning.space import SPACE, Setting
 from training.tuning.study import Study, Trial
 
-_OWN, _BEST, _PALE = colour_of("ebbtide"), colour_of("lightgbm_tuned"), "#b9c1c9"
+_OWN, _PEER, _BEST, _PALE = colour_of("ebbtide"), colour_of("lightgbm_tuned"), "#2c8f6f", "#b9c1c9"
 _LEFT = 76.0  # room for losses of four digits
 
 
-def draw_study(study: Study, importances: dict[str, float]) -> str:
+def draw_study(study: Study, importances: dict[str, float], peer: Tuned | None = None) -> str:
     """A whole HTML document.
 
     importances : share of each setting, the largest first; empty where there are too few trials to tell
+    peer        : what the same budget found for LightGBM
     """
+    peer_loss = None if peer is None else peer.log_loss
     title = f"Study {study.name}: settings tuned as of {format_instant(study.subject.as_of_us)}"
-    parts = [f"<header><h1>{escape(title)}</h1><p>{escape(_summary(study))}</p></header>", _settings(study)]
+    parts = [f"<header><h1>{escape(title)}</h1><p>{escape(_summary(study, peer))}</p></header>", _settings(study)]
     if study.best is not None:
-        parts.append("<h2>Optimisation history</h2>" + figure(_history(study), "Completed trials; the line is the best so far."))
+        caption = "Completed trials; the line is the best so far."
+        if peer_loss is not None:
+            caption += " Dashed: the best that LightGBM came to with as many trials on the same customers."
+        parts.append("<h2>Optimisation history</h2>" + figure(_history(study, peer_loss), caption))
         parts.append("<h2>Parameter importances</h2>" + _importances(importances))
         caption = "Completed trials; the best in the other colour."
         slices = "".join(figure(_slice(study, setting), caption) for setting in SPACE)
@@ -40,13 +46,15 @@ def draw_study(study: Study, importances: dict[str, float]) -> str:
     return whole_page(title, parts)
 
 
-def _summary(study: Study) -> str:
+def _summary(study: Study, peer: Tuned | None) -> str:
     subject = study.subject
+    compared = "" if peer is None or peer.log_loss is None else f" LightGBM with the same budget: {peer.log_loss:.5f}."
     num_pruned = sum(trial.state != "complete" for trial in study.trials)
     return (
         f"{len(study.trials)} trials, {num_pruned} of them given up early. Judged by the cross entropy of churn within "
         f"{subject.base['horizon_days']} days on {subject.num_held_out:,} customers of the last horizon before the as-of, "
         "which the trial had not seen. The best of many is a little lucky: expect less of the gain on the next window."
+        f"{compared}"
     )
 
 
@@ -78,9 +86,9 @@ def _reach(values: list[float]) -> Range:
     return low - room, high + room
 
 
-def _history(study: Study) -> str:
+def _history(study: Study, peer_loss: float | None) -> str:
     completed = _completed(study)
-    reach = _reach([loss for _, loss in completed])
+    reach = _reach([*(loss for _, loss in completed), *([] if peer_loss is None else [peer_loss])])
     last = max(trial.number for trial in study.trials)
     plot = Plot(
         "Optimisation history", x=("trial", (-0.5, last + 0.5)), y=("cross entropy", reach), width=1060, height=330, left=_LEFT
@@ -92,6 +100,9 @@ def _history(study: Study) -> str:
     for trial, loss in completed:
         numbers.append(float(trial.number))
         lowest.append(min([loss, *lowest[-1:]]))
+    if peer_loss is not None:
+        plot.line([-0.5, last + 0.5], [peer_loss, peer_loss], _PEER, width=1.6, dash="6 4")
+        plot.key("LightGBM, tuned", _PEER)
     plot.line(numbers, lowest, _BEST)
     for trial, loss in completed:
         plot.dot(trial.number, loss, _OWN)

@@ -35,7 +35,15 @@ def tuned_store(trained_store: Path, tmp_path_factory: pytest.TempPathFactory) -
 def test_a_person_is_told_the_best_trial_and_what_comes_next(tuned_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("tune", "--store", tuned_store, *AS_OF, "--trials", 2) == 0
     text, error = capsys.readouterr()
-    for words in ("2 trials, 2 of them to the end", "Best: trial", "usual settings", "learning_rate", "--tuned", "study.html"):
+    for words in (
+        "2 trials, 2 of them to the end",
+        "Best: trial",
+        "usual settings",
+        "learning_rate",
+        "LightGBM",
+        "--tuned",
+        "study.html",
+    ):
         assert words in text
     assert "Too few completed trials" in text
     assert "[I " not in error  # Optuna's own lines
@@ -48,6 +56,8 @@ def test_a_program_gets_one_object_and_the_report_is_written(tuned_store: Path, 
     assert document["num_trials"] == 2
     assert document["best"]["cross_entropy"] <= document["usual"]["cross_entropy"]
     assert set(document["best"]["settings"]) == {one.name for one in SPACE}
+    assert document["lightgbm"]["num_trials"] in (1, 2)  # as many, and no more time
+    assert document["lightgbm"]["cross_entropy"] <= document["lightgbm"]["usual_cross_entropy"]
     assert Path(document["report"]).read_text().startswith("<!doctype html>")
     assert all(json.loads(line)["event"] == "progress" for line in error.splitlines())
 
@@ -69,6 +79,16 @@ def test_training_uses_the_best_settings_when_asked(
     assert values_of(TrainConfig()) != best.values
 
 
+def test_a_back_test_of_a_study_gives_lightgbm_as_many_trials(
+    tuned_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--tuned", "default", "--baselines", "recency", "--resamples", 10, "--out", tmp_path / "out", "--json")
+    assert run("backtest", "--store", tuned_store, *AS_OF, "--horizon-days", 30, *arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["baselines"]["lightgbm_tuned"]["num_trials"] == 2
+    assert set(document["differences"]) == {"recency", "lightgbm_tuned"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
@@ -83,6 +103,8 @@ def test_training_uses_the_best_settings_when_asked(
         (("train", *AS_OF, "--tuned", "--name", "other"), 1, "run `ebbtide tune` with --name other"),
         (("train", *AS_OF, "--tuned", "--horizon-days", 20), 2, "is of 30"),
         (("train", "--as-of", "2023-12-01", "--tuned"), 2, "what came later"),
+        (("backtest", "--as-of", "2023-12-01", "--tuned", "default", "--out", "x"), 2, "what came later"),
+        (("backtest", *AS_OF, "--tuned", "other", "--out", "x"), 1, "run `ebbtide tune` with --name other"),
     ],
 )
 def test_a_mistake_is_one_line(
