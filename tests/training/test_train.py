@@ -18,6 +18,7 @@ from tests.training.conftest import AS_OF_US, FIRST_US, QUICK, MakeHistory, draw
 from training.config import ModelConfig, TrainConfig
 from training.inference import survival_curves
 from training.network.calibration import Calibration
+from training.network.situation import SITUATION_NAMES
 from training.train import train
 from training.trained import TrainedModel, TrainProgress
 
@@ -116,6 +117,13 @@ def test_bins_beyond_the_data_keep_the_last_known_rate(trained: TrainedModel) ->
     # 365 days cannot be seen in half a year.
     assert torch.equal(rates.weight[-1], rates.weight[-2])
     assert torch.equal(rates.bias[-1], rates.bias[-2])
+
+
+def test_a_short_past_teaches_no_dates(trained: TrainedModel) -> None:
+    scale = trained.model.situation_normaliser.scale
+    for name in ("year_sin", "year_cos", "log_chain_week_over_month", "log_chain_month_over_quarter"):
+        assert scale[SITUATION_NAMES.index(name)] == 0
+    assert scale[SITUATION_NAMES.index("weekday_sin")] > 0
 
 
 def test_too_short_a_past_is_refused_with_what_is_needed(history: History) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,7 +68,7 @@ class Tuned:
     """What a search found.
 
     num_trials     : 0 where the past is too short to validate on, and the defaults stand
-    log_loss       : of the best trial on what it was validated on, nats per outcome; None without trials
+    log_loss       : of the best trial on what it was validated on, nats per outcome, or what the judge said; None without trials
     usual_log_loss : of the defaults
     """
 
@@ -110,12 +111,19 @@ def tune_lightgbm(question: Question, *, num_trials: int, seed: int = 0) -> Tune
 
 
 def search_settings(
-    learn: Outcomes, validate: Outcomes, *, num_trials: int, limit_s: float | None = None, seed: int = 0
+    learn: Outcomes,
+    validate: Outcomes,
+    *,
+    num_trials: int,
+    limit_s: float | None = None,
+    seed: int = 0,
+    judge: Callable[[NDArray[np.float64]], float] | None = None,
 ) -> Tuned:
     """Search the settings by TPE (Bergstra et al. 2011), the defaults being the first trial.
 
     The number of rounds comes from early stopping on what is validated on.
     limit_s : no trial begins after so long, but the first
+    judge   : what a trial's predictions on `validate` are worth, less being better; by default their cross entropy
     """
     if num_trials == 0:
         return _NOT_TUNED
@@ -125,7 +133,7 @@ def search_settings(
 
     def objective(trial: optuna.Trial) -> float:
         settings = _suggest(trial)
-        num_rounds, log_loss = _fit_rounds(learn, validate, settings, seed)
+        num_rounds, log_loss = _fit_rounds(learn, validate, settings, seed, judge)
         trial.set_user_attr("num_rounds", num_rounds)
         return log_loss
 
@@ -176,8 +184,14 @@ def _suggest(trial: Any) -> BoostingSettings:
     )
 
 
-def _fit_rounds(learn: Outcomes, validate: Outcomes, settings: BoostingSettings, seed: int) -> tuple[int, float]:
-    """How many rounds serve what is validated on best, and the log loss then."""
+def _fit_rounds(
+    learn: Outcomes,
+    validate: Outcomes,
+    settings: BoostingSettings,
+    seed: int,
+    judge: Callable[[NDArray[np.float64]], float] | None,
+) -> tuple[int, float]:
+    """How many rounds serve what is validated on best, and what the judge says then."""
     import lightgbm
 
     parameters = {**settings.parameters(seed), "metric": "binary_logloss"}
@@ -185,4 +199,7 @@ def _fit_rounds(learn: Outcomes, validate: Outcomes, settings: BoostingSettings,
     judged = lightgbm.Dataset(validate.indicators, validate.churned, reference=data)
     stop = lightgbm.early_stopping(_PATIENCE_ROUNDS, verbose=False)
     booster = lightgbm.train(parameters, data, num_boost_round=_MOST_ROUNDS, valid_sets=[judged], callbacks=[stop])
-    return max(1, int(booster.best_iteration)), float(booster.best_score["valid_0"]["binary_logloss"])
+    num_rounds = max(1, int(booster.best_iteration))
+    if judge is None:
+        return num_rounds, float(booster.best_score["valid_0"]["binary_logloss"])
+    return num_rounds, judge(np.asarray(booster.predict(validate.indicators, num_iteration=num_rounds), np.float64))

@@ -14,9 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-# Precisions of the prior around the identity: standard deviations of 0.05 and 0.08.
-_PRIOR_SHIFT = 400.0
-_PRIOR_SLOPE = 160.0
 LOWEST_HAZARD, HIGHEST_HAZARD = 1e-7, -math.log(1e-30)
 _LOWEST_SLOPE, _HIGHEST_SLOPE = 0.25, 4.0
 
@@ -43,10 +40,28 @@ class Calibration:
         return np.exp(hazard, out=hazard)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prior:
+    """How sure one is of the identity beforehand: precisions of the normal prior of shift and slope around it."""
+
+    shift: float
+    slope: float
+
+
+# Standard deviations of 0.05 and 0.08.
+USUAL_PRIOR = Prior(shift=400.0, slope=160.0)
+# Nothing is known of the level, and the slope stays as it is.
+LEVEL_ALONE = Prior(shift=1e-6, slope=1e12)
+
+
 def fit_calibration(
-    survival: NDArray[np.float64], churned: NDArray[np.bool_], weight: NDArray[np.float64] | None = None
+    survival: NDArray[np.float64],
+    churned: NDArray[np.bool_],
+    weight: NDArray[np.float64] | None = None,
+    *,
+    prior: Prior = USUAL_PRIOR,
 ) -> Calibration:
-    """Maximum a posteriori shift and slope, the prior being the identity.
+    """Maximum a posteriori shift and slope.
 
     survival : float64[n]  predicted probability that no purchase happens within the horizon of each outcome
     churned  : bool[n]     whether none happened
@@ -60,7 +75,7 @@ def fit_calibration(
     weights = np.ones(len(survival)) if weight is None else weight
     design = np.stack([np.ones(len(survival)), log_hazard], axis=1)  # (n, 2)
     start = np.array([0.0, 1.0])
-    precision = np.array([_PRIOR_SHIFT, _PRIOR_SLOPE])
+    precision = np.array([prior.shift, prior.slope])
 
     def objective(parameters: NDArray[np.float64]) -> float:
         hazard = np.exp(np.clip(design @ parameters, -30.0, 30.0))

@@ -24,7 +24,7 @@ from training.data.queries import Queries, queries_at
 from training.device import CPU, Compute
 from training.fitting import ALONE, Epoch, Standing, Workers, fit_weights
 from training.inference import FittedModel, survival_curves
-from training.network.calibration import Calibration, fit_calibration
+from training.network.calibration import LEVEL_ALONE, Calibration, fit_calibration
 from training.predict import churn_probability
 from training.trained import HeldOut
 
@@ -84,7 +84,7 @@ def prepare(history: History, *, as_of_us: int, config: TrainConfig) -> Prepared
 class TrialPass:
     """What came of it, epoch by epoch.
 
-    losses     : cross entropy on the window, nats per customer
+    losses     : cross entropy on the window with its level set right (`Window.loss`), nats per customer
     best, last : models after the epoch of the lowest of them, and after the newest
     """
 
@@ -186,8 +186,16 @@ class Window:
         return churn_probability(model.edges_days, survival, self._config.horizon_days)
 
     def loss(self, model: FittedModel) -> float:
-        """Cross entropy of its promises, nats per customer."""
-        return self.cross_entropy(self.probability(model))
+        """Cross entropy of its promises with the level set right, nats per customer."""
+        return self.levelled_cross_entropy(self.probability(model))
+
+    def levelled_cross_entropy(self, probability: NDArray[np.float64]) -> float:
+        """Cross entropy after the one shift of all log hazards that serves the window best, nats per customer.
+
+        The level of a single window is chance: with it, epochs and settings were preferred for promising the churn that this
+        season happened to have, at the price of ranking worse in the next (docs/log.md).
+        """
+        return self.cross_entropy(fit_calibration(probability, self.churned, prior=LEVEL_ALONE).apply(probability))
 
     def hold_out(self, probability: NDArray[np.float64]) -> HeldOut:
         """These probabilities, by customer."""

@@ -41,4 +41,11 @@ def tune_peer(store: StoreLike, study: Study, base: TrainConfig) -> Tuned | None
         indicators=compute_summary(prepared.past, window.queries.customer_index, held_out_us), churned=window.churned
     )
     limit_s = sum(trial.seconds for trial in study.trials)
-    return search_settings(learn, validate, num_trials=len(study.trials), limit_s=limit_s, seed=base.seed)
+    return search_settings(
+        learn,
+        validate,
+        num_trials=len(study.trials),
+        limit_s=limit_s,
+        seed=base.seed,
+        judge=window.levelled_cross_entropy,
+    )

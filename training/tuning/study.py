@@ -19,7 +19,7 @@ from training.passes.trial_pass import choose_epochs
 from training.registry import check_name
 from training.tuning.space import SPACE, Values, describe_space
 
-STUDY_SCHEMA_VERSION = 1
+STUDY_SCHEMA_VERSION = 2
 STUDIES_FOLDER = "studies"
 STUDY_FILE = "study.json"
 # A trial that went through all epochs, that was given up on the way, that lost all measure.
@@ -31,7 +31,7 @@ class Trial:
     """One setting, tried.
 
     number : in the order in which they were begun, from 0; those that a kill cut off are missing
-    curve  : cross entropy on the held-out window after each epoch, nats per customer; finite
+    curve  : cross entropy on the held-out window with its level set right, after each epoch, nats per customer; finite
     """
 
     number: int

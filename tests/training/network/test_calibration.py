@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.network.calibration import Calibration, fit_calibration
+from training.network.calibration import LEVEL_ALONE, Calibration, fit_calibration
 
 
 def draw(num: int, *, shift: float, slope: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
@@ -33,6 +33,20 @@ def test_little_data_hardly_moves_the_identity() -> None:
     assert abs(calibration.shift) < 0.3
     assert abs(calibration.slope - 1) < 0.2
     assert fit_calibration(survival[:0], churned[:0]) == Calibration()
+
+
+def test_the_level_alone_is_set_right_where_that_is_asked() -> None:
+    survival, churned = draw(100_000, shift=0.5, slope=1.4)
+    level = fit_calibration(survival, churned, prior=LEVEL_ALONE)
+    assert level.slope == pytest.approx(1, abs=1e-6)
+    assert level.shift > 0.3
+    for shift in (-0.01, 0.01):
+        aside = Calibration(shift=level.shift + shift, slope=1.0)
+        assert cross_entropy(aside.apply(survival), churned) > cross_entropy(level.apply(survival), churned)
+
+
+def cross_entropy(probability: NDArray[np.float64], churned: NDArray[np.bool_]) -> float:
+    return float(-np.where(churned, np.log(probability), np.log1p(-probability)).mean())
 
 
 def test_the_identity_changes_nothing() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from engine.history import History
 from tests.training.conftest import AS_OF_US, QUICK
 from training.device import Compute
+from training.network.calibration import Calibration
 from training.passes.both import LearnHere
-from training.passes.trial_pass import Window, choose_epochs, got_worse
+from training.passes.trial_pass import Window, choose_epochs, got_worse, prepare
 from training.train import train
 from training.trained import TrainProgress
 
@@ -42,6 +44,16 @@ def test_training_takes_the_best_epochs_of_a_pass_that_ended_early(history: Hist
     train(history, as_of_us=AS_OF_US, config=replace(QUICK, num_epochs=9, patience_epochs=2), progress=told.append)
     assert [at.validation for at in told] == [0.5, 0.4, 0.45, 0.46, None, None]
     assert (told[-1].epoch, told[-1].num_epochs) == (6, 6)
+
+
+def test_what_a_season_did_to_the_level_is_no_reason_to_prefer_an_epoch(history: History) -> None:
+    prepared = prepare(history, as_of_us=AS_OF_US, config=QUICK)
+    promised = np.random.default_rng(0).uniform(0.1, 0.9, len(prepared.window.churned))
+    losses = [
+        prepared.window.levelled_cross_entropy(Calibration(shift=shift, slope=1.0).apply(promised)) for shift in (-0.5, 0, 0.5)
+    ]
+    assert losses == pytest.approx([losses[1]] * 3, abs=1e-6)
+    assert losses[1] < prepared.window.cross_entropy(Calibration(shift=0.5, slope=1.0).apply(promised))
 
 
 def test_coarse_products_validate_about_as_well(history: History) -> None:
