@@ -119,9 +119,9 @@ def test_bins_beyond_the_data_keep_the_last_known_rate(trained: TrainedModel) ->
     assert torch.equal(rates.bias[-1], rates.bias[-2])
 
 
-def test_a_short_past_teaches_no_dates(trained: TrainedModel) -> None:
+def test_a_short_past_teaches_no_time_of_the_year(trained: TrainedModel) -> None:
     scale = trained.model.situation_normaliser.scale
-    for name in ("year_sin", "year_cos", "log_chain_week_over_month", "log_chain_month_over_quarter"):
+    for name in ("year_sin", "year_cos"):
         assert scale[SITUATION_NAMES.index(name)] == 0
     assert scale[SITUATION_NAMES.index("weekday_sin")] > 0
 

@@ -16,11 +16,7 @@ from training.network.tokens import circle
 
 SITUATION_NAMES: tuple[str, ...] = SITUATION_COLUMNS
 NUM_SITUATION_FEATURES = len(SITUATION_NAMES)
-# What tells one date from another. Where no season has been seen twice it would be learnt as a calendar of what happened.
-_SEASONAL = ("year_sin", "year_cos", "log_chain_week_over_month", "log_chain_month_over_quarter")
-SEASONAL_SITUATION: tuple[int, ...] = tuple(
-    place for place, name in enumerate(SITUATION_NAMES) if name.removesuffix("_missing") in _SEASONAL
-)
+SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUATION_NAMES.index("year_cos"))
 
 # Windows of the chain's activity, in days.
 _CHAIN_WINDOWS = (7, 28, 91)
