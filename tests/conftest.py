@@ -23,6 +23,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=4, help="random moments at which an ingest is killed; docs/log.md is about 100")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs beside what, with `-n`: files beside each other, and all of Ray in one process, where they share its cluster."""
+    for item in items:
+        path, _, _ = item.nodeid.partition("::")
+        item.add_marker(pytest.mark.xdist_group("ray" if item.get_closest_marker("ray") else path))
+
+
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[None]:
     """One local Ray cluster for the whole session: starting one takes seconds."""
