@@ -23,6 +23,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=4, help="random moments at which an ingest is killed; docs/log.md is about 100")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What runs beside what, with `-n`: files beside each other, and all of Ray in one process, where they share its cluster."""
     for item in items:
