@@ -56,6 +56,14 @@ def _busiest(weekdays: int) -> int:
     return busiest
 
 
+@compile_part
+def _newest(kind: NDArray[np.uint8], wanted: int, oldest: int, row: int) -> int:
+    """The newest row of a kind in [oldest, row], oldest - 1 where there is none."""
+    while row >= oldest and kind[row] != wanted:
+        row -= 1
+    return row
+
+
 def summarise_queries(
     timestamp_us: NDArray[np.int64],
     kind: NDArray[np.uint8],
@@ -84,7 +92,7 @@ def summarise_queries(
         discount_90 = lines_90 = 0
         # rhythm, in whole UTC days with a purchase
         num_days = days_90 = weeks_90 = 0
-        last_day = day = day_before = 0
+        last_day = day_before = 0
         longest = longest_90 = latest_gap = squares = 0
         week = -1
         weekdays = weekdays_90 = 0
@@ -110,9 +118,12 @@ def summarise_queries(
                     break
                 what = kind[row]
                 if what == PURCHASE:
+                    day = time_us // _DAY_US
                     if num_purchases == 0:
                         latest_us = time_us
                         latest_store, latest_channel = store_code[row], channel_code[row]
+                        last_day = day_before = day
+                        num_days, weekdays = 1, 1 << (_COUNTER_BITS * (day % 7))
                     num_purchases += 1
                     first_us = time_us
                     if time_us < buy_us:
@@ -120,19 +131,14 @@ def summarise_queries(
                         buy_us = time_us
                     spend += amount_minor[row]
                     categories += num_categories[row]
-                    day = time_us // _DAY_US
-                    if num_days == 0:
-                        last_day = day
-                    if num_days == 0 or day != day_before:
-                        if num_days > 0:
-                            gap = day_before - day
-                            squares += gap * gap
-                            longest = max(longest, gap)
-                            if num_days == 1:
-                                latest_gap = gap
-                        num_days += 1
-                        weekdays += 1 << (_COUNTER_BITS * (day % 7))
-                        day_before = day
+                    gap = day_before - day  # 0 on the same day, and then nothing changes
+                    day_before = day
+                    squares += gap * gap
+                    longest = max(longest, gap)
+                    if num_days == 1:
+                        latest_gap = gap
+                    num_days += gap > 0
+                    weekdays += (1 if gap > 0 else 0) << (_COUNTER_BITS * (day % 7))
                     if of_90:
                         discount_90 += abs(discount_minor[row])
                         lines_90 += num_lines[row]
@@ -188,35 +194,36 @@ def summarise_queries(
                 returns_90, complaints_90 = num_returns, num_complaints
 
         orders_180 = orders_365 = num_purchases
+        year_us = now_us - 365 * _DAY_US
+        if num_visits == 0:
+            newest = _newest(kind, VISIT, oldest, row)
+            if newest >= oldest:
+                visit_us, num_visits = timestamp_us[newest], 1
+        if num_logins == 0:
+            newest = _newest(kind, LOGIN, oldest, row)
+            if newest >= oldest:
+                login_us, num_logins = timestamp_us[newest], 1
+        if num_purchases == 0:
+            newest = _newest(kind, PURCHASE, oldest, row)
+            if newest >= oldest:
+                latest_us, num_days = timestamp_us[newest], 1
+                last_day = day_before = latest_us // _DAY_US
+        # Most rows are met here, and whether the next one is a purchase is anybody's guess: written as choices between numbers,
+        # which compile to no branch. What is no purchase lies on the day of the one before, and a gap of 0 changes nothing.
         while row >= oldest:
             time_us = timestamp_us[row]
-            what = kind[row]
-            if what == PURCHASE:
-                if num_purchases == 0:
-                    latest_us = time_us
-                num_purchases += 1
-                first_us = time_us
-                orders_365 += now_us - time_us <= 365 * _DAY_US
-                day = time_us // _DAY_US
-                if num_days == 0:
-                    last_day = day
-                    num_days = 1
-                elif day != day_before:
-                    gap = day_before - day
-                    squares += gap * gap
-                    longest = max(longest, gap)
-                    if num_days == 1:
-                        latest_gap = gap
-                    num_days += 1
-                day_before = day
-            elif what == VISIT:
-                if num_visits == 0:
-                    visit_us = time_us
-                num_visits += 1
-            elif what == LOGIN:
-                if num_logins == 0:
-                    login_us = time_us
-                num_logins += 1
+            day = time_us // _DAY_US
+            is_purchase = kind[row] == PURCHASE
+            num_purchases += is_purchase
+            orders_365 += is_purchase & (time_us >= year_us)
+            first_us = time_us if is_purchase else first_us
+            day = day if is_purchase else day_before
+            gap = day_before - day
+            day_before = day
+            squares += gap * gap
+            longest = max(longest, gap)
+            latest_gap = gap if num_days == 1 else latest_gap
+            num_days += gap > 0
             row -= 1
 
         has_bought = num_purchases > 0
