@@ -29,7 +29,9 @@ _MAJOR, _MILLI = 1 / 100, 1 / 1000
 _DAYS, _WEEKS, _YEARS = (1 / (days * 86_400_000_000) for days in (1, 7, 365.2425))
 
 # Handed to the loop and not read in it: what is compiled and cached would go on with the places of an earlier layout.
-_PLACES = tuple(SUMMARY_COLUMNS.index(name) for name in ("recency_days", "gap_mean_days", "gap_longest_days"))
+_RECENCY, _MEAN_GAP, _LONGEST_GAP = (
+    SUMMARY_COLUMNS.index(name) for name in ("recency_days", "gap_mean_days", "gap_longest_days")
+)
 _NUM_ELAPSED = 4  # logarithms beside those of the summary: the first four columns
 
 _LOG_2 = math.log(2)
@@ -116,7 +118,7 @@ def describe_situations(
 ) -> NDArray[np.float32]:
     """See kernels.operations.describe_situations."""
     situations = np.empty((len(summary), len(SITUATION_COLUMNS)), np.float32)
-    inputs = (summary, last_event_us, as_of_us, calendar, calendar_row, *_PLACES)
+    inputs = (summary, last_event_us, as_of_us, calendar, calendar_row, _RECENCY, _MEAN_GAP, _LONGEST_GAP)
     run_chunks(lambda first, stop: _fill_situations(*inputs, first, stop, situations), len(summary))
     return situations
 
