@@ -6,7 +6,7 @@ One query over a relation of events that looks like a history at rest, and one t
 
 Of the ways to write it that were tried this is the fastest: to keep `seen` made DuckDB a fifth slower, and so did comparing the
 kind anew in each of two dozen filters. NULL is "not known". The order of two events of one customer at one instant is open, so
-that the outlet and the latest rating of customers with such ties may differ from ebbtide's.
+that the store, the channel and the latest rating of customers with such ties may differ from ebbtide's.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import pyarrow as pa
 from engine.instants import DAY_US
 
 _WINDOWS = (7, 14, 30, 60, 90)
+# Kinds of which a count of 0 means nothing before the chain's first.
+_COUNTED = ("return", "visit", "login", "complaint", "contact")
 
 
 def connect() -> duckdb.DuckDBPyConnection:
@@ -89,11 +91,12 @@ def _query(events: str, as_of_us: int) -> str:
 
     orders = ", ".join(f"count(*) FILTER ({ordered(window)}) AS orders_{window}d" for window in (*_WINDOWS, 180))
     spend = ", ".join(
-        f"coalesce(sum(amount_minor) FILTER ({ordered(window)}), 0) / 100 AS spend_{window}d" for window in (30, 60, 90, 180)
+        f"coalesce(sum(amount_minor) FILTER ({ordered(window)}), 0) / 100 AS spend_{window}d" for window in (*_WINDOWS, 180)
     )
     categories = ", ".join(
         f"coalesce(sum(num_categories) FILTER ({ordered(window)}), 0) AS categories_{window}d" for window in (90, 180)
     )
+    covered = ", ".join(f"bool_or(kind = '{kind}') AS has_{kind}" for kind in _COUNTED)
     return f"""
     WITH seen AS NOT MATERIALIZED (
         SELECT *, {as_of_us} - timestamp_us AS age, CASE WHEN kind = 'purchase' THEN {as_of_us} - timestamp_us END AS order_age
@@ -106,7 +109,10 @@ def _query(events: str, as_of_us: int) -> str:
                count(*) FILTER (kind = 'return' AND {days(180)}) AS returns_180d,
                min(age) FILTER (kind = 'visit') / {DAY_US} AS days_since_visit,
                min(age) FILTER (kind = 'login') / {DAY_US} AS days_since_login,
+               count(*) FILTER (kind = 'visit' AND {days(30)}) AS visits,
+               count(*) FILTER (kind = 'login' AND {days(30)}) AS logins,
                count(*) FILTER (kind = 'complaint' AND {days(90)}) AS complaints,
+               count(*) FILTER (kind = 'contact' AND {days(90)}) AS contacts,
                count(rating) FILTER (kind = 'feedback' AND {days(180)}) AS num_ratings,
                sum(rating) FILTER (kind = 'feedback' AND {days(180)}) AS ratings,
                arg_max(rating, timestamp_us) FILTER (kind = 'feedback' AND {days(180)}) AS latest_rating
@@ -122,7 +128,7 @@ def _query(events: str, as_of_us: int) -> str:
     weekdays AS (
         SELECT customer_id, count(*) AS num_days FROM shopping_days WHERE {days(90)} GROUP BY customer_id, day % 7),
     regularity AS (SELECT customer_id, max(num_days) / sum(num_days) AS weekday_regularity FROM weekdays GROUP BY customer_id),
-    outlets AS (
+    places AS (
         SELECT customer_id, store_id, channel,
                lag(store_id) OVER in_time AS store_before, lag(channel) OVER in_time AS channel_before,
                last_value(store_id) OVER in_time AS latest_store, last_value(channel) OVER in_time AS latest_channel
@@ -131,38 +137,40 @@ def _query(events: str, as_of_us: int) -> str:
             PARTITION BY customer_id ORDER BY timestamp_us ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)),
     loyalty AS (
         SELECT customer_id,
-               CASE WHEN any_value(latest_store) IS NOT NULL OR any_value(latest_channel) IS NOT NULL THEN
-                   count(*) FILTER (store_id IS NOT DISTINCT FROM latest_store AND channel IS NOT DISTINCT FROM latest_channel)
-                   / count(*) END AS outlet_share_90d,
-               share(count(*) FILTER (store_id <> store_before OR channel <> channel_before),
-                     count(*) FILTER ((store_id <> store_before) IS NOT NULL OR (channel <> channel_before) IS NOT NULL))
-               AS outlet_switch_rate_90d
-        FROM outlets GROUP BY customer_id),
-    contacts AS (
+               CASE WHEN any_value(latest_store) IS NOT NULL THEN
+                   count(*) FILTER (store_id = latest_store) / count(*) END AS store_share_90d,
+               share(count(*) FILTER (store_id <> store_before), count(store_id <> store_before)) AS store_switch_rate_90d,
+               CASE WHEN any_value(latest_channel) IS NOT NULL THEN
+                   count(*) FILTER (channel = latest_channel) / count(*) END AS channel_share_90d,
+               share(count(*) FILTER (channel <> channel_before), count(channel <> channel_before)) AS channel_switch_rate_90d
+        FROM places GROUP BY customer_id),
+    approaches AS (
         SELECT row_number() OVER () AS contact, customer_id, timestamp_us FROM seen WHERE kind = 'contact' AND {days(90)}),
     answered AS (
-        SELECT DISTINCT contact FROM contacts JOIN seen USING (customer_id)
-        WHERE kind = 'purchase' AND seen.timestamp_us > contacts.timestamp_us
-          AND seen.timestamp_us <= contacts.timestamp_us + {14 * DAY_US} AND {days(90)}),
+        SELECT DISTINCT contact FROM approaches JOIN seen USING (customer_id)
+        WHERE kind = 'purchase' AND seen.timestamp_us > approaches.timestamp_us
+          AND seen.timestamp_us <= approaches.timestamp_us + {14 * DAY_US} AND {days(90)}),
     response AS (
         SELECT customer_id, count(answered.contact) / count(*) AS contact_response_90d
-        FROM contacts LEFT JOIN answered USING (contact) GROUP BY customer_id),
-    covered AS (SELECT bool_or(kind = 'return') AS has_returns, bool_or(kind = 'complaint') AS has_complaints FROM seen)
-    SELECT customer_id, recency_days, tenure_days, {", ".join(f"orders_{window}d" for window in _WINDOWS)},
+        FROM approaches LEFT JOIN answered USING (contact) GROUP BY customer_id),
+    covered AS (SELECT {covered} FROM seen)
+    SELECT customer_id, recency_days, {", ".join(f"{what}_{days}d" for what in ("orders", "spend") for days in _WINDOWS)},
            balance(orders_30d, orders_60d - orders_30d) AS orders_change_30d,
-           spend_30d, spend_90d, balance(spend_30d, spend_60d - spend_30d) AS spend_change_30d,
+           balance(spend_30d, spend_60d - spend_30d) AS spend_change_30d,
            gap_mean_days, gap_spread_days, gap_longest_days, share(recency_days, gap_mean_days) AS lateness,
-           weekday_regularity, share(spend_90d, orders_90d) AS basket_90d,
+           tenure_days, share(spend_90d, orders_90d) AS basket_90d,
            balance(share(spend_90d, orders_90d), share(spend_180d - spend_90d, orders_180d - orders_90d)) AS basket_change_90d,
            share(discount_90d, spend_90d + discount_90d) AS discount_share_90d,
            share(nullif(categories_90d, 0), orders_90d) AS categories_per_order_90d,
            balance(share(nullif(categories_90d, 0), orders_90d),
                    share(nullif(categories_180d - categories_90d, 0), orders_180d - orders_90d)) AS categories_change_90d,
-           outlet_share_90d, outlet_switch_rate_90d,
-           CASE WHEN has_returns THEN share(returns_180d, orders_180d) END AS return_rate_180d,
+           store_share_90d, store_switch_rate_90d, channel_share_90d, channel_switch_rate_90d, weekday_regularity,
+           CASE WHEN has_return THEN share(returns_180d, orders_180d) END AS return_rate_180d,
            days_since_visit, days_since_login,
+           CASE WHEN has_visit THEN visits END AS visits_30d, CASE WHEN has_login THEN logins END AS logins_30d,
            share(ratings, num_ratings) AS rating_mean_180d,
            latest_rating - share(ratings - latest_rating, num_ratings - 1) AS rating_change_180d,
-           CASE WHEN has_complaints THEN complaints END AS complaints_90d, contact_response_90d
+           CASE WHEN has_complaint THEN complaints END AS complaints_90d,
+           CASE WHEN has_contact THEN contacts END AS contacts_90d, contact_response_90d
     FROM summed LEFT JOIN rhythm USING (customer_id) LEFT JOIN regularity USING (customer_id)
          LEFT JOIN loyalty USING (customer_id) LEFT JOIN response USING (customer_id) CROSS JOIN covered"""

@@ -7,15 +7,18 @@ import polars as pl
 from engine.instants import DAY_US
 
 _CUSTOMER = "customer_id"
+_WINDOWS = (7, 14, 30, 60, 90)
+# Kinds of which a count of 0 means nothing before the chain's first.
+_COUNTED = ("return", "visit", "login", "complaint", "contact")
 
 
 def compute(events: pl.LazyFrame, as_of_us: int) -> pl.DataFrame:
     """customer_id and a float for each indicator, one row per customer with an event before the instant; null: not known.
 
-    events : sorted by customer_id and timestamp_us, which is what the latest outlet and rating are told by
+    events : sorted by customer_id and timestamp_us, which is what the latest store, channel and rating are told by
     """
     seen = events.filter(pl.col("timestamp_us") < as_of_us).with_columns(age=as_of_us - pl.col("timestamp_us"))
-    covered = seen.select(has_returns=(pl.col("kind") == "return").any(), has_complaints=(pl.col("kind") == "complaint").any())
+    covered = seen.select((pl.col("kind") == kind).any().alias(f"has_{kind}") for kind in _COUNTED)
     every = _sums(seen)
     for part in (_rhythm(seen), _regularity(seen), _loyalty(seen), _response(seen)):
         every = every.join(part, on=_CUSTOMER, how="left")
@@ -45,21 +48,27 @@ def _sums(seen: pl.LazyFrame) -> pl.LazyFrame:
     def since(kind: str) -> pl.Expr:
         return pl.col("age").filter(pl.col("kind") == kind)
 
+    def count(kind: str, days: int) -> pl.Expr:
+        return ((pl.col("kind") == kind) & _within(days)).sum()
+
     ratings = pl.col("rating").filter((pl.col("kind") == "feedback") & _within(180)).drop_nulls()
     return seen.group_by(_CUSTOMER).agg(
-        *((_BOUGHT & _within(days)).sum().alias(f"orders_{days}d") for days in (7, 14, 30, 60, 90, 180)),
+        *((_BOUGHT & _within(days)).sum().alias(f"orders_{days}d") for days in (*_WINDOWS, 180)),
         *(
             (pl.col("amount_minor").filter(_BOUGHT & _within(days)).sum() / 100).alias(f"spend_{days}d")
-            for days in (30, 60, 90, 180)
+            for days in (*_WINDOWS, 180)
         ),
         *(pl.col("num_categories").filter(_BOUGHT & _within(days)).sum().alias(f"categories_{days}d") for days in (90, 180)),
         (pl.col("discount_minor").filter(_BOUGHT & _within(90)).abs().sum() / 100).alias("discount_90d"),
         (since("purchase").min() / DAY_US).alias("recency_days"),
         (since("purchase").max() / DAY_US).alias("tenure_days"),
-        ((pl.col("kind") == "return") & _within(180)).sum().alias("returns_180d"),
+        count("return", 180).alias("returns_180d"),
         (since("visit").min() / DAY_US).alias("days_since_visit"),
         (since("login").min() / DAY_US).alias("days_since_login"),
-        ((pl.col("kind") == "complaint") & _within(90)).sum().alias("complaints"),
+        count("visit", 30).alias("visits"),
+        count("login", 30).alias("logins"),
+        count("complaint", 90).alias("complaints"),
+        count("contact", 90).alias("contacts"),
         ratings.len().alias("num_ratings"),
         ratings.sum().alias("ratings"),
         ratings.last().alias("latest_rating"),
@@ -96,14 +105,15 @@ def _loyalty(seen: pl.LazyFrame) -> pl.LazyFrame:
         other_store=pl.when(is_same).then(pl.col("store_id") != pl.col("store_id").shift()),
         other_channel=pl.when(is_same).then(pl.col("channel") != pl.col("channel").shift()),
     )
-    store, channel = pl.col("store_id"), pl.col("channel")
-    is_latest = store.eq_missing(store.last()) & channel.eq_missing(channel.last())
-    is_known = store.last().is_not_null() | channel.last().is_not_null()
-    changed = pl.col("other_store").fill_null(False) | pl.col("other_channel").fill_null(False)
-    is_pair = pl.col("other_store").is_not_null() | pl.col("other_channel").is_not_null()
+
+    def share_at_latest(place: pl.Expr) -> pl.Expr:
+        return pl.when(place.last().is_not_null()).then((place == place.last()).sum() / pl.len())
+
     return recent.group_by(_CUSTOMER).agg(
-        pl.when(is_known).then(is_latest.sum() / pl.len()).alias("outlet_share_90d"),
-        _share(changed.sum(), is_pair.sum()).alias("outlet_switch_rate_90d"),
+        share_at_latest(pl.col("store_id")).alias("store_share_90d"),
+        pl.col("other_store").mean().alias("store_switch_rate_90d"),
+        share_at_latest(pl.col("channel")).alias("channel_share_90d"),
+        pl.col("other_channel").mean().alias("channel_switch_rate_90d"),
     )
 
 
@@ -125,26 +135,33 @@ def _indicators() -> list[pl.Expr]:
     breadth = _share(_or_null(col("categories_90d")), col("orders_90d"))
     breadth_before = _share(_or_null(col("categories_180d") - col("categories_90d")), col("orders_180d") - col("orders_90d"))
     ratings_before = _share(col("ratings") - col("latest_rating"), col("num_ratings") - 1)
+
+    def counted(kind: str, number: pl.Expr) -> pl.Expr:
+        return pl.when(f"has_{kind}").then(number)
+
     return [
-        *map(col, ("recency_days", "tenure_days", *(f"orders_{days}d" for days in (7, 14, 30, 60, 90)))),
+        *map(col, ("recency_days", *(f"{what}_{days}d" for what in ("orders", "spend") for days in _WINDOWS))),
         _balance(col("orders_30d").cast(pl.Int64), col("orders_60d").cast(pl.Int64) - col("orders_30d").cast(pl.Int64)).alias(
             "orders_change_30d"
         ),
-        *map(col, ("spend_30d", "spend_90d")),
         _balance(col("spend_30d"), col("spend_60d") - col("spend_30d")).alias("spend_change_30d"),
         *map(col, ("gap_mean_days", "gap_spread_days", "gap_longest_days")),
         _share(col("recency_days"), col("gap_mean_days")).alias("lateness"),
-        col("weekday_regularity"),
+        col("tenure_days"),
         basket.alias("basket_90d"),
         _balance(basket, basket_before).alias("basket_change_90d"),
         _share(col("discount_90d"), col("spend_90d") + col("discount_90d")).alias("discount_share_90d"),
         breadth.alias("categories_per_order_90d"),
         _balance(breadth, breadth_before).alias("categories_change_90d"),
-        *map(col, ("outlet_share_90d", "outlet_switch_rate_90d")),
-        pl.when("has_returns").then(_share(col("returns_180d"), col("orders_180d"))).alias("return_rate_180d"),
+        *map(col, ("store_share_90d", "store_switch_rate_90d", "channel_share_90d", "channel_switch_rate_90d")),
+        col("weekday_regularity"),
+        counted("return", _share(col("returns_180d"), col("orders_180d"))).alias("return_rate_180d"),
         *map(col, ("days_since_visit", "days_since_login")),
+        counted("visit", col("visits")).alias("visits_30d"),
+        counted("login", col("logins")).alias("logins_30d"),
         _share(col("ratings"), col("num_ratings")).alias("rating_mean_180d"),
         (col("latest_rating") - ratings_before).alias("rating_change_180d"),
-        pl.when("has_complaints").then(col("complaints")).alias("complaints_90d"),
+        counted("complaint", col("complaints")).alias("complaints_90d"),
+        counted("contact", col("contacts")).alias("contacts_90d"),
         col("contact_response_90d"),
     ]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from engine.bucket_walk import walk_buckets
 from engine.history import History
-from engine.indicators import NUM_INDICATORS, compute_indicators
+from engine.indicators import NUM_COLUMNS, compute_indicators
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -18,7 +18,8 @@ class ChainIndicators:
     """Every customer of a history, by bucket and then by id.
 
     customer_ids : string[num_customers]
-    values       : float32[num_customers, NUM_INDICATORS]; counts of 0 and NaN for who came at the instant or later
+    values       : float32[num_customers, NUM_COLUMNS], as in INDICATOR_COLUMNS; counts of 0 and NaN for who came at the
+                   instant or later
     """
 
     customer_ids: pa.ChunkedArray
@@ -28,7 +29,7 @@ class ChainIndicators:
 def compute_chain_indicators(
     history: History, as_of_us: int, *, backend: str = "cpu", num_threads: int | None = None
 ) -> ChainIndicators:
-    """The indicators of every customer as of an instant; 120 MB for a million customers. See also `write_feature_table`.
+    """The indicators of every customer as of an instant; 150 MB for a million customers. See also `write_feature_table`.
 
     num_threads : the cores that this process may use by default
     raises      : AsOfError where the history cannot speak about the instant; IntegrityError
@@ -38,7 +39,7 @@ def compute_chain_indicators(
     stops = np.cumsum([bucket.num_customers for bucket in totals])
     first_row = {bucket.bucket: int(stop) - bucket.num_customers for bucket, stop in zip(totals, stops, strict=True)}
     # One array, and no small ones that are put together: memory that is new to the process costs more than the copying.
-    values = np.empty((history.manifest.num_customers, NUM_INDICATORS), np.float32)
+    values = np.empty((history.manifest.num_customers, NUM_COLUMNS), np.float32)
 
     def measure(bucket: int) -> pa.StringArray:
         partition = history.partition(bucket)

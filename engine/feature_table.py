@@ -67,11 +67,11 @@ class FeatureTableReport:
 
 
 def feature_schema(history: History, as_of_us: int) -> pa.Schema:
-    """customer_id: string, then a float32 for each indicator in the order of the catalogue, null where it is not known.
+    """customer_id: string, then a float32 for each column of the catalogue in its order, null where it is not known.
 
-    Metadata: ebbtide.as_of, ebbtide.units (a JSON object, indicator -> unit) and ebbtide.history (which state was read).
+    Metadata: ebbtide.as_of, ebbtide.units (a JSON object, column -> unit) and ebbtide.history (which state was read).
     """
-    units = {indicator.name: indicator.unit for indicator in INDICATORS}
+    units = {column.name: indicator.unit for indicator in INDICATORS for column in indicator.columns}
     return pa.schema(
         [pa.field("customer_id", pa.string(), nullable=False), *(pa.field(name, pa.float32()) for name in units)],
         metadata={
@@ -152,7 +152,7 @@ class _Measured:
     """A bucket's customers with an event before the instant, and their indicators."""
 
     customer_ids: pa.StringArray
-    indicators: NDArray[np.float32]  # (num_customers, NUM_INDICATORS)
+    indicators: NDArray[np.float32]  # (num_customers, NUM_COLUMNS)
     read_s: float
     compute_s: float
 

@@ -1,74 +1,27 @@
-"""The thirty named numbers that describe a customer as of an instant: one catalogue, one function for all who ask.
+"""The thirty indicators that describe a customer as of an instant: one catalogue, one function for all who ask.
 
+Most are one number; orders and spend are one for each of five windows, so that thirty entries come to 38 columns.
 Money is in major units and signed as in the source. A number whose source is missing, or that needs a purchase or a gap that is
 not there, is NaN and never 0: models and people must tell "none" from "not known".
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.backends import device_errors
+from engine.catalogue_entry import Column, Factor, Indicator, Level, Worry
 from engine.coverage import Coverage
 from engine.partition import Partition
 from engine.schema import EventKind
-from kernels import SUMMARY_COLUMNS, locate_instants, summarise_events
+from kernels import SUMMARY_COLUMNS, WINDOWS_DAYS, locate_instants, summarise_events
 from kernels.registry import resolve
 
 
-class Level(StrEnum):
-    """What an indicator speaks of."""
-
-    BEHAVIOUR = "behaviour"
-    VALUE = "value"
-    SENTIMENT = "sentiment"
-
-
-class Factor(StrEnum):
-    """Where a change of it tends to come from."""
-
-    CUSTOMER = "customer"
-    PRODUCT = "product"
-    CHANNEL = "channel"
-    TIME = "time"
-    COMPETITION = "competition"
-    CONTEXT = "context"
-
-
-class Worry(StrEnum):
-    """Which side of the threshold is the worrying one."""
-
-    ABOVE = "above"
-    BELOW = "below"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Indicator:
-    """A column of what `compute_indicators` returns.
-
-    worry, threshold : a warning is due at or above the threshold, or below it; the thresholds are defaults to start from
-    """
-
-    name: str
-    level: Level
-    factor: Factor
-    unit: str
-    meaning: str
-    worry: Worry
-    threshold: float
-
-    def warns(self, values: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """bool[n]: where a warning is due; what is not known never warns."""
-        values = np.asarray(values)
-        above: NDArray[np.bool_] = values >= self.threshold
-        return above if self.worry is Worry.ABOVE else values < self.threshold
-
-
-def _indicator(name: str, level: str, factor: str, unit: str, meaning: str, worry: str, threshold: float) -> Indicator:
+def _indicator(
+    name: str, level: str, factor: str, unit: str, meaning: str, worry: str, *thresholds: float, windows: tuple[int, ...] = ()
+) -> Indicator:
     return Indicator(
         name=name,
         level=Level(level),
@@ -76,7 +29,8 @@ def _indicator(name: str, level: str, factor: str, unit: str, meaning: str, worr
         unit=unit,
         meaning=meaning,
         worry=Worry(worry),
-        threshold=threshold,
+        thresholds=thresholds,
+        windows_days=windows,
     )
 
 
@@ -86,12 +40,34 @@ _BALANCE = "balance, -1 to 1"  # (now - before) / (now + before)
 # The order is that of the columns and part of every bundle: a change makes bundles trained before it unreadable.
 INDICATORS: tuple[Indicator, ...] = (
     _indicator("recency_days", "behaviour", "time", "days", "Time since the last purchase.", "above", 20),
-    _indicator("tenure_days", "behaviour", "customer", "days", "Time since the first purchase.", "below", 30),
-    _indicator("orders_7d", "behaviour", "time", "orders", "Orders in the last 7 days.", "below", 1),
-    _indicator("orders_14d", "behaviour", "time", "orders", "Orders in the last 14 days.", "below", 1),
-    _indicator("orders_30d", "behaviour", "time", "orders", "Orders in the last 30 days.", "below", 1),
-    _indicator("orders_60d", "behaviour", "time", "orders", "Orders in the last 60 days.", "below", 2),
-    _indicator("orders_90d", "behaviour", "time", "orders", "Orders in the last 90 days.", "below", 3),
+    _indicator(
+        "orders",
+        "behaviour",
+        "time",
+        "orders",
+        "Orders in the last 7 to 90 days.",
+        "below",
+        1,
+        1,
+        1,
+        2,
+        3,
+        windows=WINDOWS_DAYS,
+    ),
+    _indicator(
+        "spend",
+        "value",
+        "customer",
+        "major units",
+        "Amount of the orders in the last 7 to 90 days.",
+        "below",
+        0.01,
+        0.01,
+        0.01,
+        0.01,
+        0.01,
+        windows=WINDOWS_DAYS,
+    ),
     _indicator(
         "orders_change_30d",
         "behaviour",
@@ -101,8 +77,6 @@ INDICATORS: tuple[Indicator, ...] = (
         "below",
         -0.5,
     ),
-    _indicator("spend_30d", "value", "customer", "major units", "Amount of the orders in the last 30 days.", "below", 0.01),
-    _indicator("spend_90d", "value", "customer", "major units", "Amount of the orders in the last 90 days.", "below", 0.01),
     _indicator(
         "spend_change_30d", "value", "competition", _BALANCE, "Spend of the last 30 days against the 30 before.", "below", -0.5
     ),
@@ -112,15 +86,7 @@ INDICATORS: tuple[Indicator, ...] = (
     ),
     _indicator("gap_longest_days", "behaviour", "time", "days", "Longest time between days with a purchase.", "above", 90),
     _indicator("lateness", "behaviour", "time", "mean gaps", "Time since the last purchase, in mean gaps.", "above", 2),
-    _indicator(
-        "weekday_regularity",
-        "behaviour",
-        "time",
-        "share",
-        "Days with a purchase, of the last 90, on their most common weekday.",
-        "below",
-        0.2,
-    ),
+    _indicator("tenure_days", "behaviour", "customer", "days", "Time since the first purchase.", "below", 30),
     _indicator("basket_90d", "value", "product", _PER_ORDER, "Mean amount of an order of the last 90 days.", "below", 0.01),
     _indicator(
         "basket_change_90d", "value", "product", _BALANCE, "Mean order of the last 90 days against the 90 before.", "below", -0.33
@@ -153,26 +119,49 @@ INDICATORS: tuple[Indicator, ...] = (
         -0.33,
     ),
     _indicator(
-        "outlet_share_90d",
+        "store_share_90d", "behaviour", "channel", "share", "Orders of the last 90 days at the latest one's store.", "below", 0.5
+    ),
+    _indicator(
+        "store_switch_rate_90d",
         "behaviour",
         "channel",
         "share",
-        "Orders of the last 90 days at the latest one's store and channel.",
+        "Orders of the last 90 days at another store than the one before.",
+        "above",
+        0.5,
+    ),
+    _indicator(
+        "channel_share_90d",
+        "behaviour",
+        "channel",
+        "share",
+        "Orders of the last 90 days by the latest one's channel.",
         "below",
         0.5,
     ),
     _indicator(
-        "outlet_switch_rate_90d",
+        "channel_switch_rate_90d",
         "behaviour",
         "channel",
         "share",
-        "Orders of the last 90 days that changed store or channel.",
+        "Orders of the last 90 days by another channel than the one before.",
         "above",
         0.5,
+    ),
+    _indicator(
+        "weekday_regularity",
+        "behaviour",
+        "time",
+        "share",
+        "Days with a purchase, of the last 90, on their most common weekday.",
+        "below",
+        0.2,
     ),
     _indicator("return_rate_180d", "value", "product", "per order", "Returns of the last 180 days per order.", "above", 0.25),
     _indicator("days_since_visit", "behaviour", "channel", "days", "Time since the last visit to a store.", "above", 30),
     _indicator("days_since_login", "behaviour", "channel", "days", "Time since the last login.", "above", 15),
+    _indicator("visits_30d", "behaviour", "channel", "visits", "Visits to a store in the last 30 days.", "below", 1),
+    _indicator("logins_30d", "behaviour", "channel", "logins", "Logins in the last 30 days.", "below", 1),
     _indicator("rating_mean_180d", "sentiment", "product", "rating", "Mean rating of the last 180 days.", "below", 3),
     _indicator(
         "rating_change_180d",
@@ -184,6 +173,8 @@ INDICATORS: tuple[Indicator, ...] = (
         -1,
     ),
     _indicator("complaints_90d", "sentiment", "customer", "complaints", "Complaints in the last 90 days.", "above", 1),
+    # about one a week: from there on it is the chain that wears the customer out
+    _indicator("contacts_90d", "sentiment", "context", "contacts", "Contacts by the chain in the last 90 days.", "above", 13),
     _indicator(
         "contact_response_90d",
         "sentiment",
@@ -195,21 +186,28 @@ INDICATORS: tuple[Indicator, ...] = (
     ),
 )
 NUM_INDICATORS = len(INDICATORS)
-INDICATOR_NAMES: tuple[str, ...] = tuple(indicator.name for indicator in INDICATORS)
+
+# What the entries come to, with a column for each window.
+COLUMNS: tuple[Column, ...] = tuple(column for indicator in INDICATORS for column in indicator.columns)
+INDICATOR_COLUMNS: tuple[str, ...] = tuple(column.name for column in COLUMNS)
+NUM_COLUMNS = len(COLUMNS)
 
 # What else the same pass finds, for models: named, but in no catalogue that a person reads.
-FURTHER_NAMES: tuple[str, ...] = tuple(name for name in SUMMARY_COLUMNS if name not in INDICATOR_NAMES)
+FURTHER_NAMES: tuple[str, ...] = tuple(name for name in SUMMARY_COLUMNS if name not in INDICATOR_COLUMNS)
 
 
-def _columns(*names: str) -> NDArray[np.int64]:
+def _places(*names: str) -> NDArray[np.int64]:
     return np.array([SUMMARY_COLUMNS.index(name) for name in names])
 
 
-_OF_AMOUNTS = _columns("spend_30d", "spend_90d", "spend_change_30d", "basket_90d", "basket_change_90d")
-_OF_DISCOUNTS = _columns("discount_share_90d")
+_OF_AMOUNTS = _places(*(f"spend_{days}d" for days in WINDOWS_DAYS), "spend_change_30d", "basket_90d", "basket_change_90d")
+_OF_DISCOUNTS = _places("discount_share_90d")
 _OF_KINDS = (
-    (EventKind.RETURN, _columns("return_rate_180d", "returns_90d")),
-    (EventKind.COMPLAINT, _columns("complaints_90d")),
+    (EventKind.RETURN, _places("return_rate_180d", "returns_90d")),
+    (EventKind.VISIT, _places("visits_30d")),
+    (EventKind.LOGIN, _places("logins_30d")),
+    (EventKind.COMPLAINT, _places("complaints_90d")),
+    (EventKind.CONTACT, _places("contacts_90d")),
 )
 
 
@@ -224,11 +222,11 @@ def compute_indicators(
 
     customer_index : int64[num_queries], in any order, a customer as often as there are instants to ask about
     as_of_us       : int64[num_queries], or one instant for all
-    returns        : float32[num_queries, NUM_INDICATORS], columns as in INDICATORS; the same bits for a query whatever else
+    returns        : float32[num_queries, NUM_COLUMNS], named as in INDICATOR_COLUMNS; the same bits for a query whatever else
                      is asked with it
     raises         : ValueError for a customer that the partition does not have; DeviceError, if the backend cannot run here
     """
-    return compute_summary(partition, customer_index, as_of_us, backend=backend)[:, :NUM_INDICATORS]
+    return compute_summary(partition, customer_index, as_of_us, backend=backend)[:, :NUM_COLUMNS]
 
 
 @device_errors()

@@ -17,7 +17,7 @@ from kernels.operations import (
 )
 from kernels.registry import Backend, BackendError, backend_names, resolve, why_unavailable
 from kernels.run_operations import OrderedKeys, Runs, find_continued, join_runs
-from kernels.summary_columns import SUMMARY_COLUMNS
+from kernels.summary_columns import SUMMARY_COLUMNS, WINDOWS_DAYS
 
 __all__ = [
     "CALENDAR_COLUMNS",
@@ -26,6 +26,7 @@ __all__ = [
     "SITUATION_COLUMNS",
     "SUMMARY_COLUMNS",
     "TOKEN_COLUMNS",
+    "WINDOWS_DAYS",
     "Backend",
     "BackendError",
     "OrderedKeys",

@@ -213,7 +213,7 @@ def summarise_events(
     see also               : engine.indicators, which says what each column means
 
     A window of n days holds what is not older than n days. Gaps are whole days between UTC days with a purchase. A change is
-    (now - before) / (now + before), so from -1 (gone) to 1 (new). A day has 24 hours and an outlet is a store and channel.
+    (now - before) / (now + before), so from -1 (gone) to 1 (new). A day has 24 hours.
     """
     timestamp_us = require_array("timestamp_us", timestamp_us, np.int64)
     kind = require_array("kind", kind, np.uint8)

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+# Days of the windows that orders and spend are counted in: a column for each, side by side.
+WINDOWS_DAYS: Final = (7, 14, 30, 60, 90)
+
 SUMMARY_COLUMNS: tuple[str, ...] = (
     "recency_days",
-    "tenure_days",
-    "orders_7d",
-    "orders_14d",
-    "orders_30d",
-    "orders_60d",
-    "orders_90d",
+    *(f"orders_{days}d" for days in WINDOWS_DAYS),
+    *(f"spend_{days}d" for days in WINDOWS_DAYS),
     "orders_change_30d",
-    "spend_30d",
-    "spend_90d",
     "spend_change_30d",
     "gap_mean_days",
     "gap_spread_days",
     "gap_longest_days",
     "lateness",
-    "weekday_regularity",
+    "tenure_days",
     "basket_90d",
     "basket_change_90d",
     "discount_share_90d",
     "categories_per_order_90d",
     "categories_change_90d",
-    "outlet_share_90d",
-    "outlet_switch_rate_90d",
+    "store_share_90d",
+    "store_switch_rate_90d",
+    "channel_share_90d",
+    "channel_switch_rate_90d",
+    "weekday_regularity",
     "return_rate_180d",
     "days_since_visit",
     "days_since_login",
+    "visits_30d",
+    "logins_30d",
     "rating_mean_180d",
     "rating_change_180d",
     "complaints_90d",
+    "contacts_90d",
     "contact_response_90d",
     # beyond the catalogue of indicators, for models
     "orders_180d",

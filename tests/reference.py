@@ -147,19 +147,19 @@ def summary(events: Sequence[Event], as_of_us: int) -> dict[str, float]:
     def answered(contact: Event) -> bool:
         return any(contact.time_us < order.time_us <= contact.time_us + 14 * DAY_US for order in bought)
 
-    def changed_outlet(before: Event, after: Event) -> bool | None:
-        """None where neither stores nor channels can be compared."""
-        pairs = [(before.store, after.store), (before.channel, after.channel)]
-        known = [one != other for one, other in pairs if one is not None and other is not None]
-        return any(known) if known else None
+    def share_at_latest(codes: Sequence[int | None]) -> float:
+        return share(codes.count(codes[-1]), len(codes)) if codes and codes[-1] is not None else math.nan
+
+    def switch_rate(codes: Sequence[int | None]) -> float:
+        """Of neighbours that are both known."""
+        changes = [one != other for one, other in pairwise(codes) if one is not None and other is not None]
+        return share(sum(changes), len(changes))
 
     days = {order.time_us // DAY_US for order in recent}
     weekdays = Counter(day % 7 for day in days)
     all_gaps, gap_mean = gaps(bought), fmean(gaps(bought)) if gaps(bought) else math.nan
     discount = sum(abs(order.discount) for order in recent) / 100
-    changes = [change for pair in pairwise(recent) if (change := changed_outlet(*pair)) is not None]
-    outlet = (recent[-1].store, recent[-1].channel) if recent else (None, None)
-    num_at_outlet = sum((order.store, order.channel) == outlet for order in recent)
+    stores, channels = [order.store for order in recent], [order.channel for order in recent]
     ratings = [event.rating for event in of(EventKind.FEEDBACK, 180) if event.rating is not None]
     contacts = of(EventKind.CONTACT, 90)
     return {
@@ -167,7 +167,7 @@ def summary(events: Sequence[Event], as_of_us: int) -> dict[str, float]:
         "tenure_days": since(EventKind.PURCHASE, first=True),
         **{f"orders_{window}d": len(of(EventKind.PURCHASE, window)) for window in (7, 14, 30, 60, 90, 180, 365)},
         "orders_change_30d": balance(len(of(EventKind.PURCHASE, 30)), len(of(EventKind.PURCHASE, 60, after_days=30))),
-        **{f"spend_{window}d": spend(of(EventKind.PURCHASE, window)) for window in (30, 90)},
+        **{f"spend_{window}d": spend(of(EventKind.PURCHASE, window)) for window in (7, 14, 30, 60, 90)},
         "spend_change_30d": balance(spend(of(EventKind.PURCHASE, 30)), spend(of(EventKind.PURCHASE, 60, after_days=30))),
         "gap_mean_days": gap_mean,
         "gap_spread_days": pstdev(all_gaps) if len(all_gaps) > 1 else math.nan,
@@ -183,16 +183,21 @@ def summary(events: Sequence[Event], as_of_us: int) -> dict[str, float]:
         "discount_share_90d": share(discount, spend(recent) + discount),
         "categories_per_order_90d": categories_per_order(recent),
         "categories_change_90d": balance(categories_per_order(recent), categories_per_order(earlier)),
-        "outlet_share_90d": math.nan if outlet == (None, None) else share(num_at_outlet, len(recent)),
-        "outlet_switch_rate_90d": share(sum(changes), len(changes)),
+        "store_share_90d": share_at_latest(stores),
+        "store_switch_rate_90d": switch_rate(stores),
+        "channel_share_90d": share_at_latest(channels),
+        "channel_switch_rate_90d": switch_rate(channels),
         "return_rate_180d": share(len(of(EventKind.RETURN, 180)), len(of(EventKind.PURCHASE, 180))),
         "returns_90d": len(of(EventKind.RETURN, 90)),
         "lines_per_order_90d": share(sum(order.num_lines for order in recent), len(recent)),
         "days_since_visit": since(EventKind.VISIT),
         "days_since_login": since(EventKind.LOGIN),
+        "visits_30d": len(of(EventKind.VISIT, 30)),
+        "logins_30d": len(of(EventKind.LOGIN, 30)),
         "rating_mean_180d": fmean(ratings) if ratings else math.nan,
         "rating_change_180d": ratings[-1] - fmean(ratings[:-1]) if len(ratings) > 1 else math.nan,
         "complaints_90d": len(of(EventKind.COMPLAINT, 90)),
+        "contacts_90d": len(contacts),
         "contact_response_90d": share(sum(map(answered, contacts)), len(contacts)),
     }
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from kernels.cpu.chunks import run_chunks
 from kernels.cpu.compilation import FLOAT32_ROWS, INDEX, INT32S, INT64S, UINT8S, compile_loop, output
-from kernels.description_columns import CALENDAR_COLUMNS, NO_EVENT, SHORTEST_GAP_DAYS, SITUATION_COLUMNS, TOKEN_COLUMNS
+from kernels.description_columns import NO_EVENT, SHORTEST_GAP_DAYS, SITUATION_COLUMNS, TOKEN_COLUMNS
 from kernels.kinds import CONTACT, PURCHASE
 from kernels.loops.compilation import compile_part
 from kernels.summary_columns import SUMMARY_COLUMNS
@@ -28,13 +28,11 @@ _BLOCK = 128  # events whose intermediate numbers stay in the first-level cache
 _MAJOR, _MILLI = 1 / 100, 1 / 1000
 _DAYS, _WEEKS, _YEARS = (1 / (days * 86_400_000_000) for days in (1, 7, 365.2425))
 
-_SINCE_PURCHASE, _MEAN_GAP, _LONGEST_GAP = (
+# Handed to the loop and not read in it: what is compiled and cached would go on with the places of an earlier layout.
+_RECENCY, _MEAN_GAP, _LONGEST_GAP = (
     SUMMARY_COLUMNS.index(name) for name in ("recency_days", "gap_mean_days", "gap_longest_days")
 )
-_NUM_SUMMARY = len(SUMMARY_COLUMNS)
-_NUM_CALENDAR = len(CALENDAR_COLUMNS)
 _NUM_ELAPSED = 4  # logarithms beside those of the summary: the first four columns
-_NUM_VALUES = _NUM_ELAPSED + _NUM_CALENDAR + _NUM_SUMMARY
 
 _LOG_2 = math.log(2)
 _MANTISSA_BITS = 52
@@ -120,7 +118,7 @@ def describe_situations(
 ) -> NDArray[np.float32]:
     """See kernels.operations.describe_situations."""
     situations = np.empty((len(summary), len(SITUATION_COLUMNS)), np.float32)
-    inputs = (summary, last_event_us, as_of_us, calendar, calendar_row)
+    inputs = (summary, last_event_us, as_of_us, calendar, calendar_row, _RECENCY, _MEAN_GAP, _LONGEST_GAP)
     run_chunks(lambda first, stop: _fill_situations(*inputs, first, stop, situations), len(summary))
     return situations
 
@@ -201,41 +199,46 @@ def _fill_tokens(
                 tokens[event, 20 + code - PURCHASE] = kind[at] == code
 
 
-@compile_loop((FLOAT32_ROWS, INT64S, INT64S, FLOAT32_ROWS, INT64S, INDEX, INDEX, output(types.float32, 2)))
+@compile_loop((FLOAT32_ROWS, INT64S, INT64S, FLOAT32_ROWS, INT64S, INDEX, INDEX, INDEX, INDEX, INDEX, output(types.float32, 2)))
 def _fill_situations(
     summary: NDArray[np.float32],
     last_event_us: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
     calendar: NDArray[np.float32],
     calendar_row: NDArray[np.int64],
+    recency: int,
+    mean_gap: int,
+    longest_gap: int,
     first: int,
     stop: int,
     situations: NDArray[np.float32],
 ) -> None:
-    logs = np.empty(_NUM_ELAPSED + _NUM_SUMMARY)
+    num_summary, num_calendar = summary.shape[1], calendar.shape[1]
+    num_values = _NUM_ELAPSED + num_calendar + num_summary
+    logs = np.empty(_NUM_ELAPSED + num_summary)
     for query in range(first, stop):
-        since_purchase = float(summary[query, _SINCE_PURCHASE])
+        since_purchase = float(summary[query, recency])
         has_event = last_event_us[query] != NO_EVENT
         usual = since_purchase + SHORTEST_GAP_DAYS
         logs[0] = 1.0 + (as_of_us[query] - last_event_us[query]) * _DAYS if has_event else np.nan
         logs[1] = 1.0 + since_purchase
-        logs[2] = usual / (float(summary[query, _MEAN_GAP]) + SHORTEST_GAP_DAYS)
-        logs[3] = usual / (float(summary[query, _LONGEST_GAP]) + SHORTEST_GAP_DAYS)
-        for column in range(_NUM_SUMMARY):
+        logs[2] = usual / (float(summary[query, mean_gap]) + SHORTEST_GAP_DAYS)
+        logs[3] = usual / (float(summary[query, longest_gap]) + SHORTEST_GAP_DAYS)
+        for column in range(num_summary):
             logs[_NUM_ELAPSED + column] = 1.0 + abs(float(summary[query, column]))
-        for column in range(_NUM_ELAPSED + _NUM_SUMMARY):
+        for column in range(_NUM_ELAPSED + num_summary):
             argument = logs[column]
             found = _log(argument)
             logs[column] = found if argument > 0.0 and argument < np.inf else np.nan
         for column in range(_NUM_ELAPSED):
             situations[query, column] = logs[column]
-        for column in range(_NUM_CALENDAR):
+        for column in range(num_calendar):
             situations[query, _NUM_ELAPSED + column] = calendar[calendar_row[query], column]
-        for column in range(_NUM_SUMMARY):
+        for column in range(num_summary):
             found = logs[_NUM_ELAPSED + column]
-            situations[query, _NUM_ELAPSED + _NUM_CALENDAR + column] = found if summary[query, column] >= 0 else -found
-        for column in range(_NUM_VALUES):
+            situations[query, _NUM_ELAPSED + num_calendar + column] = found if summary[query, column] >= 0 else -found
+        for column in range(num_values):
             value = situations[query, column]
             is_known = abs(value) < np.inf
             situations[query, column] = value if is_known else np.nan
-            situations[query, _NUM_VALUES + column] = 0.0 if is_known else 1.0
+            situations[query, num_values + column] = 0.0 if is_known else 1.0

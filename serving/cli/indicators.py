@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +13,14 @@ from engine.errors import AsOfError, InvalidArgumentError
 from engine.instants import format_instant
 from engine.storage import Place
 from serving.cli.options import Instant, StorePlace
-from serving.cli.output import console, count, json_option, literal, print_json, print_marked, stage, table
+from serving.cli.output import console, json_option, literal, print_json, print_marked, stage, table
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from engine.catalogue_entry import Column, Indicator
     from engine.feature_table import FeatureTableReport
-    from engine.indicators import Indicator
 
+# Columns of a terminal from which a table has room for all that there is to say.
+_WIDE = 110
 _LEVEL_STYLES = {"behaviour": "cyan", "value": "green", "sentiment": "magenta"}
 
 
@@ -66,13 +66,13 @@ def indicators(
     customer_id: str | None,
     as_json: bool,
 ) -> None:
-    """The thirty numbers that describe a customer as of an instant.
+    """The thirty indicators that describe a customer as of an instant.
 
     Without arguments: the catalogue, with the unit, the meaning and the value from which a warning is due. With CUSTOMER_ID: that
     customer's values, and which of them warn. With --all: a feature table of the chain, for models of your own: customer_id and
-    one column of 32-bit floats for each indicator, in the order of the catalogue. What is not known, because its source is
-    missing or the customer never did such a thing, is null there and never 0 (empty in CSV). Parquet and Arrow files carry
-    metadata: ebbtide.as_of, ebbtide.units and ebbtide.history, the hash of the state that was read.
+    the columns of the catalogue in its order, as 32-bit floats; an indicator with several windows has one for each. What is not
+    known, because its source is missing or the customer never did such a thing, is null there and never 0 (empty in CSV).
+    Parquet and Arrow files carry metadata: ebbtide.as_of, ebbtide.units and ebbtide.history, the hash of the state that was read.
     """
     wants_values = everyone or customer_id is not None
     if everyone and customer_id is not None:
@@ -97,28 +97,29 @@ def indicators(
 
 
 def _tell_catalogue(as_json: bool) -> None:
-    from engine.indicators import INDICATORS
+    from engine.indicators import INDICATORS, NUM_COLUMNS, NUM_INDICATORS
 
     if as_json:
         print_json({"indicators": [describe_indicator(indicator) for indicator in INDICATORS]})
         return
+    out = console()
+    is_wide = out.width >= _WIDE
+    about = (("level", "left"), ("factor", "left"), ("unit", "left")) if is_wide else ()
     rows = [
-        (indicator.name, _level(indicator), indicator.factor, indicator.unit, _warning(indicator), indicator.meaning)
+        (
+            _brace(indicator),
+            *((_level(indicator), indicator.factor, indicator.unit) if is_wide else ()),
+            _warning(indicator.columns),
+            indicator.meaning,
+        )
         for indicator in INDICATORS
     ]
-    columns = (
-        ("indicator", "left"),
-        ("level", "left"),
-        ("factor", "left"),
-        ("unit", "left"),
-        ("warns", "left"),
-        ("meaning", "wrap"),
-    )
-    console().print(table(columns, rows))
-    console().print(
-        f"\n{len(INDICATORS)} indicators, of the events before an instant. What is not known never warns. "
-        "Values: ebbtide indicators --help"
-    )
+    out.print(table((("indicator", "left"), *about, ("warns", "left"), ("meaning", "wrap")), rows))
+    out.print(f"\n{NUM_INDICATORS} indicators of the events before an instant; what is not known never warns.")
+    out.print(f"Braces stand for a column each, such as orders_7d and orders_14d: {NUM_COLUMNS} columns in all.")
+    if not is_wide:
+        out.print(f"Level, factor and unit need a terminal of {_WIDE} columns; --json tells them, too.")
+    out.print("Values: ebbtide indicators --help")
 
 
 def _tell_customer(store: Place, customer_id: str, as_of_us: int, backend: str, as_json: bool) -> None:
@@ -126,7 +127,7 @@ def _tell_customer(store: Place, customer_id: str, as_of_us: int, backend: str, 
 
     from engine.feature_table import load_backend
     from engine.history import History
-    from engine.indicators import INDICATORS, compute_indicators
+    from engine.indicators import COLUMNS, INDICATORS, compute_indicators
 
     load_backend(backend)
     history = History.open(store)
@@ -139,43 +140,44 @@ def _tell_customer(store: Place, customer_id: str, as_of_us: int, backend: str, 
             f"expected a later one than {format_instant(first_us)}, the first event"
         )
     values = compute_indicators(partition, np.array([row]), as_of_us, backend=backend)[0]
-    num_warnings = sum(_warns(indicator, values[column]) for column, indicator in enumerate(INDICATORS))
+    value_of = {column.name: float(value) for column, value in zip(COLUMNS, values, strict=True)}
+    num_warnings = sum(any(_warns(column, value_of[column.name]) for column in one.columns) for one in INDICATORS)
     if as_json:
         print_json(
             {
                 "customer_id": customer_id,
                 "as_of": format_instant(as_of_us),
                 "num_warnings": num_warnings,
-                "indicators": [
-                    describe_indicator(indicator)
-                    | {"value": None if math.isnan(value) else float(value), "warns": _warns(indicator, value)}
-                    for indicator, value in zip(INDICATORS, values, strict=True)
-                ],
+                "indicators": [describe_indicator(indicator, value_of) for indicator in INDICATORS],
             }
         )
         return
-    _print_customer(customer_id, as_of_us, values, num_warnings)
+    _print_customer(customer_id, as_of_us, value_of, num_warnings)
 
 
-def _print_customer(customer_id: str, as_of_us: int, values: NDArray[np.float32], num_warnings: int) -> None:
-    from engine.indicators import INDICATORS
+def _print_customer(customer_id: str, as_of_us: int, value_of: Mapping[str, float], num_warnings: int) -> None:
+    from engine.indicators import INDICATORS, NUM_INDICATORS
 
+    out = console()
+    is_wide = out.width >= _WIDE
     rows = [
         (
-            indicator.name,
-            _level(indicator),
-            _number(float(value)),
+            column.name,
+            *((_level(indicator),) if is_wide else ()),
+            _number(value_of[column.name]),
             indicator.unit,
-            _warning(indicator),
-            "[bold red]! warning[/]" if _warns(indicator, value) else "",
+            _warning((column,)),
+            "[bold red]! warning[/]" if _warns(column, value_of[column.name]) else "",
         )
-        for indicator, value in zip(INDICATORS, values, strict=True)
+        for indicator in INDICATORS
+        for column in indicator.columns
     ]
-    columns = (("indicator", "left"), ("level", "left"), "value", ("unit", "left"), ("warns", "left"), ("", "left"))
-    out = console()
-    out.print(f"Customer [bold]{literal(customer_id)}[/] as of {format_instant(as_of_us)}: {count(num_warnings, 'warning')}\n")
+    level = (("level", "left"),) if is_wide else ()
+    columns = (("indicator", "left"), *level, "value", ("unit", "wrap"), ("warns", "left"), ("", "left"))
+    num_warning = f"{num_warnings} of {NUM_INDICATORS} indicators {'warns' if num_warnings == 1 else 'warn'}"
+    out.print(f"Customer [bold]{literal(customer_id)}[/] as of {format_instant(as_of_us)}: {num_warning}\n")
     out.print(table(columns, rows))
-    if any(math.isnan(value) for value in values):
+    if any(map(math.isnan, value_of.values())):
         out.print("\n[dim]-: not known, because the log lacks the source or the customer never did such a thing[/]")
 
 
@@ -207,8 +209,11 @@ def _write_table(store: Place, out: Path, as_of_us: int, backend: str, as_json: 
     )
 
 
-def describe_indicator(indicator: Indicator) -> dict[str, Any]:
-    """An entry of the catalogue, for --json."""
+def describe_indicator(indicator: Indicator, value_of: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """An entry of the catalogue, for --json.
+
+    value_of : a customer's value by column, which puts "value" and "warns" beside each
+    """
     return {
         "name": indicator.name,
         "level": str(indicator.level),
@@ -216,8 +221,16 @@ def describe_indicator(indicator: Indicator) -> dict[str, Any]:
         "unit": indicator.unit,
         "meaning": indicator.meaning,
         "worry": str(indicator.worry),
-        "threshold": indicator.threshold,
+        "columns": [_describe_column(column, value_of) for column in indicator.columns],
     }
+
+
+def _describe_column(column: Column, value_of: Mapping[str, float] | None) -> dict[str, Any]:
+    document: dict[str, Any] = {"name": column.name, "window_days": column.window_days, "threshold": column.threshold}
+    if value_of is None:
+        return document
+    value = value_of[column.name]
+    return document | {"value": None if math.isnan(value) else value, "warns": _warns(column, value)}
 
 
 def describe_feature_table(report: FeatureTableReport) -> dict[str, Any]:
@@ -243,15 +256,24 @@ def _level(indicator: Indicator) -> str:
     return f"[{_LEVEL_STYLES[indicator.level]}]{indicator.level}[/]"
 
 
-def _warning(indicator: Indicator) -> str:
-    """Such as "from 20" or "below 1"."""
-    return f"{'from' if indicator.worry == 'above' else 'below'} {indicator.threshold:g}"
+def _brace(indicator: Indicator) -> str:
+    """Its columns in a word, as a shell would write them: recency_days, or orders_{7,14,30,60,90}d."""
+    if not indicator.windows_days:
+        return indicator.name
+    return f"{indicator.name}_{{{','.join(map(str, indicator.windows_days))}}}d"
 
 
-def _warns(indicator: Indicator, value: np.float32) -> bool:
+def _warning(columns: Sequence[Column]) -> str:
+    """Such as "from 20", "below 1" or "below 1,1,1,2,3"."""
+    thresholds = [f"{column.threshold:g}" for column in columns]
+    same = thresholds[:1] if len(set(thresholds)) == 1 else thresholds
+    return f"{'from' if columns[0].worry == 'above' else 'below'} {','.join(same)}"
+
+
+def _warns(column: Column, value: float) -> bool:
     import numpy as np
 
-    return bool(indicator.warns(np.asarray(value)))
+    return bool(column.warns(np.asarray(value, np.float32)))
 
 
 def _number(value: float) -> str:

@@ -10,7 +10,7 @@ import pytest
 from engine.chain_indicators import compute_chain_indicators
 from engine.errors import AsOfError
 from engine.history import History
-from engine.indicators import NUM_INDICATORS, compute_indicators
+from engine.indicators import NUM_COLUMNS, compute_indicators
 from engine.ingest import ingest
 from engine.instants import DAY_US, parse_instant
 from tests.engine.conftest import WriteSource
@@ -24,7 +24,7 @@ def test_everybodys_numbers_are_each_ones_numbers(store: Path, write_text: Write
     ingest(store, [write_text("log.csv", "customer_id,timestamp,amount", *orders)], num_buckets=64)
     history = History.open(store)
     found = compute_chain_indicators(history, AS_OF_US, num_threads=num_threads)
-    assert found.values.shape == (40, NUM_INDICATORS)
+    assert found.values.shape == (40, NUM_COLUMNS)
     assert sorted(found.customer_ids.to_pylist()) == sorted(f"c{number}" for number in range(40))
     for customer_id, values in zip(found.customer_ids.to_pylist(), found.values, strict=True):
         partition, row = history.find(customer_id)

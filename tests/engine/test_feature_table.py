@@ -14,7 +14,7 @@ import pytest
 from engine.errors import AsOfError, InvalidArgumentError
 from engine.feature_table import FeatureTableReport, write_feature_table
 from engine.history import History
-from engine.indicators import INDICATOR_NAMES, INDICATORS, compute_indicators
+from engine.indicators import INDICATOR_COLUMNS, INDICATORS, compute_indicators
 from engine.ingest import ingest
 from engine.instants import DAY_US, format_instant, parse_instant
 
@@ -42,7 +42,7 @@ def read(path: Path) -> pa.Table:
     if path.suffix.lower() == ".parquet":
         return pa.parquet.read_table(path)
     if path.suffix == ".csv":
-        types = {name: pa.float32() for name in INDICATOR_NAMES} | {"customer_id": pa.string()}
+        types = {name: pa.float32() for name in INDICATOR_COLUMNS} | {"customer_id": pa.string()}
         return pa.csv.read_csv(path, convert_options=pa.csv.ConvertOptions(column_types=types))
     return pa.ipc.open_file(path).read_all()
 
@@ -51,12 +51,12 @@ def read(path: Path) -> pa.Table:
 def test_the_file_holds_what_compute_indicators_says(history: History, tmp_path: Path, name: str) -> None:
     report = write_feature_table(history, tmp_path / name, as_of_us=AS_OF_US)
     table = read(tmp_path / name)
-    assert table.column_names == ["customer_id", *INDICATOR_NAMES]
+    assert table.column_names == ["customer_id", *INDICATOR_COLUMNS]
     assert set(table.schema.types[1:]) == {pa.float32()}
     ids = table["customer_id"].to_pylist()
     assert sorted(ids) == [f"c{customer:03d}" for customer in range(10, NUM_CUSTOMERS)]
     assert (report.num_customers, report.num_later, report.num_bytes) == (110, 10, (tmp_path / name).stat().st_size)
-    found = np.stack([table[column].to_numpy() for column in INDICATOR_NAMES], axis=1)
+    found = np.stack([table[column].to_numpy() for column in INDICATOR_COLUMNS], axis=1)
     for row, customer_id in enumerate(ids):
         partition, index = history.find(customer_id)
         expected = compute_indicators(partition, np.array([index]), AS_OF_US)[0]
@@ -69,11 +69,13 @@ def test_what_is_not_known_is_null_and_the_metadata_say_what_the_numbers_are(his
     write_feature_table(history, tmp_path / name, as_of_us=AS_OF_US)
     table = read(tmp_path / name)
     assert table["days_since_login"].null_count == table.num_rows
-    assert not any(table[column].to_pylist().count(float("nan")) for column in INDICATOR_NAMES)
+    assert not any(table[column].to_pylist().count(float("nan")) for column in INDICATOR_COLUMNS)
     metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     assert metadata["ebbtide.as_of"] == "2024-05-01"
     assert metadata["ebbtide.history"] == history.manifest_hash
-    assert json.loads(metadata["ebbtide.units"]) == {indicator.name: indicator.unit for indicator in INDICATORS}
+    assert json.loads(metadata["ebbtide.units"]) == {
+        column.name: indicator.unit for indicator in INDICATORS for column in indicator.columns
+    }
 
 
 @pytest.mark.parametrize("name", ["features.parquet", "features.csv", "features.arrow"])

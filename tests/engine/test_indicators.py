@@ -11,10 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.coverage import Coverage
-from engine.indicators import INDICATOR_NAMES, INDICATORS, NUM_INDICATORS, compute_indicators, compute_summary, summarise_customer
+from engine.indicators import (
+    COLUMNS,
+    INDICATOR_COLUMNS,
+    INDICATORS,
+    NUM_COLUMNS,
+    NUM_INDICATORS,
+    compute_indicators,
+    compute_summary,
+    summarise_customer,
+)
 from engine.instants import DAY_US, HOUR_US
 from engine.schema import EventKind
-from kernels import SUMMARY_COLUMNS, backend_names
+from kernels import SUMMARY_COLUMNS, WINDOWS_DAYS, backend_names
 from tests import reference
 from tests.reference import Event, build_partition
 
@@ -109,30 +118,59 @@ def test_what_the_log_does_not_cover_is_not_known_and_not_zero() -> None:
     nothing = Coverage(has_amounts=False, has_discounts=False)
     bare = named(compute_indicators(build_partition([purchases], nothing), index, as_of_us)[0])
     unknown = {name for name in bare if math.isnan(bare[name]) and not math.isnan(everything[name])}
-    of_money = {"spend_30d", "spend_90d", "spend_change_30d", "basket_90d", "discount_share_90d"}
-    assert unknown == of_money | {"complaints_90d", "return_rate_180d"}
+    of_money = {f"spend_{days}d" for days in WINDOWS_DAYS} | {"spend_change_30d", "basket_90d", "discount_share_90d"}
+    assert unknown == of_money | {"complaints_90d", "return_rate_180d", "visits_30d", "logins_30d", "contacts_90d"}
 
 
 @pytest.mark.parametrize(("start_day", "expected"), [(79, 0.0), (81, math.nan), (90, math.nan)])
-def test_a_source_that_began_later_is_not_known_before(start_day: int, expected: float) -> None:
-    coverage = Coverage(since_us={EventKind.COMPLAINT: start_day * DAY_US})
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        (EventKind.COMPLAINT, "complaints_90d"),
+        (EventKind.VISIT, "visits_30d"),
+        (EventKind.LOGIN, "logins_30d"),
+        (EventKind.CONTACT, "contacts_90d"),
+        (EventKind.RETURN, "return_rate_180d"),
+    ],
+)
+def test_a_source_that_began_later_is_not_known_before(kind: EventKind, name: str, start_day: int, expected: float) -> None:
+    coverage = Coverage(since_us={kind: start_day * DAY_US})
     partition = build_partition([[Event(time_us=0)]], coverage)
     row = named(compute_indicators(partition, np.array([0]), 81 * DAY_US)[0])
-    assert row["complaints_90d"] == pytest.approx(expected, nan_ok=True)
+    assert row[name] == pytest.approx(expected, nan_ok=True)
+    counts = {"complaints_90d", "visits_30d", "logins_30d", "contacts_90d"} - {name}
+    assert all(math.isnan(row[other]) for other in counts)
+
+
+def test_store_and_channel_speak_for_themselves() -> None:
+    shops = [(0, 0), (1, 0), (None, 1), (1, None), (1, 0)]
+    orders = [Event(time_us=day * DAY_US, store=store, channel=channel) for day, (store, channel) in enumerate(shops)]
+    row = named(compute_indicators(build_partition([orders]), np.array([0]), 10 * DAY_US)[0])
+    # of the five orders three at store 1 and three by channel 0; neighbours that both are known are two pairs of either
+    assert (row["store_share_90d"], row["channel_share_90d"]) == (pytest.approx(0.6), pytest.approx(0.6))
+    assert (row["store_switch_rate_90d"], row["channel_switch_rate_90d"]) == (0.5, 0.5)
+
+
+def test_where_no_store_is_known_the_channel_still_is() -> None:
+    orders = [Event(time_us=day * DAY_US, channel=day % 2) for day in range(4)]
+    row = named(compute_indicators(build_partition([orders]), np.array([0]), 10 * DAY_US)[0])
+    assert math.isnan(row["store_share_90d"])
+    assert math.isnan(row["store_switch_rate_90d"])
+    assert (row["channel_share_90d"], row["channel_switch_rate_90d"]) == (0.5, 1)
 
 
 def test_a_customer_without_a_purchase_has_counts_of_zero_and_nothing_else() -> None:
     partition = build_partition([[Event(time_us=0, kind=EventKind.COMPLAINT)]])
     row = named(compute_indicators(partition, np.array([0]), DAY_US)[0])
     known = {name: value for name, value in row.items() if not math.isnan(value)}
-    orders = {f"orders_{days}d": 0 for days in (7, 14, 30, 60, 90)}
-    assert known == {**orders, "spend_30d": 0, "spend_90d": 0, "complaints_90d": 1}
+    windows = {f"{what}_{days}d": 0 for what in ("orders", "spend") for days in WINDOWS_DAYS}
+    assert known == {**windows, "visits_30d": 0, "logins_30d": 0, "complaints_90d": 1, "contacts_90d": 0}
 
 
 def test_no_queries_give_no_rows() -> None:
     nothing = np.zeros(0, np.int64)
     for customers in ([], [[Event(time_us=0)]]):
-        assert compute_indicators(build_partition(customers), nothing, nothing).shape == (0, NUM_INDICATORS)
+        assert compute_indicators(build_partition(customers), nothing, nothing).shape == (0, NUM_COLUMNS)
 
 
 @pytest.mark.parametrize("customer", [-1, 1])
@@ -141,17 +179,22 @@ def test_a_customer_that_there_is_not_is_refused(customer: int) -> None:
         compute_indicators(build_partition([[Event(time_us=0)]]), np.array([customer]), DAY_US)
 
 
-def test_the_catalogue_is_complete() -> None:
-    assert len(set(INDICATOR_NAMES)) == NUM_INDICATORS == 30
-    assert SUMMARY_COLUMNS[:NUM_INDICATORS] == INDICATOR_NAMES
+def test_the_catalogue_has_thirty_entries_and_a_column_for_each_window() -> None:
+    assert len({indicator.name for indicator in INDICATORS}) == NUM_INDICATORS == 30
+    assert len(set(INDICATOR_COLUMNS)) == NUM_COLUMNS == 38
+    assert SUMMARY_COLUMNS[:NUM_COLUMNS] == INDICATOR_COLUMNS
+    families = {indicator.name: indicator.windows_days for indicator in INDICATORS if indicator.windows_days}
+    assert families == {"orders": (7, 14, 30, 60, 90), "spend": (7, 14, 30, 60, 90)}
     assert all(indicator.unit and indicator.meaning.endswith(".") for indicator in INDICATORS)
+    assert all([column.name for column in one.columns] == [one.name] for one in INDICATORS if not one.windows_days)
 
 
 def test_a_warning_is_due_on_the_worrying_side_and_never_for_the_unknown() -> None:
-    warns = {indicator.name: indicator.warns for indicator in INDICATORS}
+    warns = {column.name: column.warns for column in COLUMNS}
     assert warns["recency_days"](np.array([19.9, 20.0, math.nan])).tolist() == [False, True, False]
     assert warns["rating_mean_180d"](np.array([2.9, 3.0, math.nan])).tolist() == [True, False, False]
+    assert [warns[f"orders_{days}d"](np.array([1.0])).item() for days in WINDOWS_DAYS] == [False, False, False, True, True]
 
 
 def named(row: np.ndarray) -> dict[str, float]:
-    return dict(zip(INDICATOR_NAMES, row.tolist(), strict=True))
+    return dict(zip(INDICATOR_COLUMNS, row.tolist(), strict=True))

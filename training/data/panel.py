@@ -27,7 +27,7 @@ class Panel:
     customer_ids : string[n]
     churned      : bool[n]  no purchase in the horizon; means nothing where the horizon is not known to its end
     probability  : by model, float64[n]
-    indicators   : float32[n, NUM_INDICATORS]
+    indicators   : float32[n, NUM_COLUMNS]
     """
 
     as_of_us: int

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from engine.errors import AsOfError, InvalidArgumentError
 from engine.history import History
-from engine.indicators import INDICATOR_NAMES
+from engine.indicators import INDICATOR_COLUMNS
 from engine.instants import DAY_US, format_instant
 from training.bundles.bundle import Bundle
 from training.data.panel import Panel, ask_panel
@@ -57,7 +57,7 @@ class DriftConfig:
             raise InvalidArgumentError("months_over", f"found {self.months_over}, expected 1 to 24")
         if self.least_customers < 1:
             raise InvalidArgumentError("least_customers", f"found {self.least_customers}, expected 1 or more")
-        known = (*INDICATOR_NAMES, SCORE)
+        known = (*INDICATOR_COLUMNS, SCORE)
         for name in self.ignored:
             if name not in known:
                 raise InvalidArgumentError("ignored", f"found {name!r}, expected one of {', '.join(known)}")
@@ -200,7 +200,7 @@ def _shifts(now: Panel, bundle: Bundle, config: DriftConfig, not_judged: list[st
 
     score = compare(SCORE, reference.score, now.probability[SCORE])
     indicators = [
-        compare(name, reference.indicators[name], now.indicators[:, column]) for column, name in enumerate(INDICATOR_NAMES)
+        compare(name, reference.indicators[name], now.indicators[:, column]) for column, name in enumerate(INDICATOR_COLUMNS)
     ]
     return score, *sorted(indicators, key=lambda shift: -shift.psi)
 

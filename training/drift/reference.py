@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.indicators import INDICATOR_NAMES
+from engine.indicators import INDICATOR_COLUMNS
 from training.drift.histogram import Histogram, fit_histogram
 
 
@@ -18,7 +18,7 @@ class Reference:
     """Shares of customers, none of whom can be told from it.
 
     num_customers : eligible at the as-of
-    indicators    : by name, of those customers
+    indicators    : by column, of those customers
     score         : of their churn probabilities at the model's horizon
     num_outcomes  : customers eligible a horizon before the as-of, whose outcomes were the newest that were known
     churn_rate    : of those; NaN is not possible, training refuses to go without any
@@ -34,13 +34,13 @@ class Reference:
 def measure_reference(indicators: NDArray[np.float32], probability: NDArray[np.float64], churned: NDArray[np.bool_]) -> Reference:
     """Count the customers eligible at the as-of, and the outcomes of the horizon before it.
 
-    indicators  : float32[n, NUM_INDICATORS]
+    indicators  : float32[n, NUM_COLUMNS]
     probability : float64[n]
     churned     : bool[m], m > 0
     """
     return Reference(
         num_customers=len(probability),
-        indicators={name: fit_histogram(indicators[:, column]) for column, name in enumerate(INDICATOR_NAMES)},
+        indicators={name: fit_histogram(indicators[:, column]) for column, name in enumerate(INDICATOR_COLUMNS)},
         score=fit_histogram(probability),
         num_outcomes=len(churned),
         churn_rate=float(churned.mean()),

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
-from engine.indicators import NUM_INDICATORS
+from engine.indicators import NUM_COLUMNS
 from kernels import SUMMARY_COLUMNS
 from training.inference import FittedModel
 from training.network.situation import situation_of
@@ -135,7 +135,7 @@ def _by_subject(
 ) -> NDArray[np.float32]:
     """What is told of each subject: float32[n, NUM_SUBJECTS]."""
     values = np.empty((len(summary), NUM_SUBJECTS), np.float32)
-    values[:, :NUM_INDICATORS] = summary[:, :NUM_INDICATORS]
+    values[:, :NUM_COLUMNS] = summary[:, :NUM_COLUMNS]
     values[:, LINES_PER_ORDER] = summary[:, _LINES]
     values[:, RECENT_EVENTS] = num_events
     values[:, SEGMENT] = gap_days

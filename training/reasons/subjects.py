@@ -13,14 +13,14 @@ from training.network.situation import SITUATION_NAMES
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Subject:
-    """What a reason speaks of: an indicator by its name, or what no indicator says."""
+    """What a reason speaks of: a column of an indicator, or what no indicator says."""
 
     name: str
     unit: str
 
 
 SUBJECTS: tuple[Subject, ...] = (
-    *(Subject(name=indicator.name, unit=indicator.unit) for indicator in INDICATORS),
+    *(Subject(name=column.name, unit=indicator.unit) for indicator in INDICATORS for column in indicator.columns),
     Subject(name="lines_per_order_90d", unit="per order"),  # known where neither amounts nor categories are
     Subject(name="recent_events", unit="events"),  # all that the state holds
     Subject(name="buying_rhythm", unit="days"),  # that the customer is of this segment and no other

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from kernels import WINDOWS_DAYS
+
 Render = Callable[[float], str]
 
 
@@ -76,12 +78,18 @@ _SPEND_COMPARED = _compared("less", "more", "as much", "nothing, after some", "s
 _SIZE_COMPARED = _compared("smaller", "larger", "the same", "down to nothing", "up from nothing")
 
 
-def _orders(count: float) -> str:
-    return "no order" if count < 0.5 else "1 order" if count < 1.5 else f"{count:,.0f} orders"
+def _counted(noun: str, of_what: str = "") -> Render:
+    """Words for a count: no order, 1 order, 2 orders."""
+
+    def render(count: float) -> str:
+        number_of = "no" if count < 0.5 else "1" if count < 1.5 else f"{count:,.0f}"
+        return f"{number_of} {noun}{'s' if count >= 1.5 else ''}{of_what}"
+
+    return render
 
 
-def _complaints(count: float) -> str:
-    return "no complaint" if count < 0.5 else "1 complaint" if count < 1.5 else f"{count:,.0f} complaints"
+def _spent(amount: float) -> str:
+    return "nothing" if abs(amount) < 0.005 else money(amount)
 
 
 def _above(difference: float) -> str:
@@ -96,29 +104,32 @@ def _wording(own: str, usual: str, missing: str, render: Render) -> Wording:
 
 _ONE_DAY = "Has bought on one day only, so there is no rhythm yet"
 _NO_ORDER_90D = "No order in the last 90 days"
+_NO_STORE = "The store of the latest order is not known, or it is older than 90 days"
+_NO_STORES = "No two orders in a row with a known store in the last 90 days"
+_NO_CHANNEL = "The channel of the latest order is not known, or it is older than 90 days"
+_NO_CHANNELS = "No two orders in a row with a known channel in the last 90 days"
 
 
 def _orders_within(days: int) -> Wording:
-    return _wording(f"{{}} in the last {days} days", "{who} usually have {}", "Orders are not known", _orders)
+    return _wording(f"{{}} in the last {days} days", "{who} usually have {}", "Orders are not known", _counted("order"))
 
 
 def _spend_within(days: int) -> Wording:
-    return _wording(f"Spent {{}} in the last {days} days", "{who} usually spend {}", "Amounts are not known", money)
+    return _wording(f"Spent {{}} in the last {days} days", "{who} usually spend {}", "Amounts are not known", _spent)
 
 
 # Of every indicator, and of what else a reason names.
 WORDINGS: dict[str, Wording] = {
     "recency_days": _wording("Last bought {} ago", "{who} usually did {} ago", "Has not bought yet", duration),
     "tenure_days": _wording("First bought {} ago", "{who} usually did {} ago", "Has not bought yet", duration),
-    **{f"orders_{days}d": _orders_within(days) for days in (7, 14, 30, 60, 90)},
+    **{f"orders_{days}d": _orders_within(days) for days in WINDOWS_DAYS},
     "orders_change_30d": _wording(
         "Orders of the last 30 days against the 30 before: {}",
         "{who} usually have {}",
         "No order in the last 60 days",
         _ORDERS_COMPARED,
     ),
-    "spend_30d": _spend_within(30),
-    "spend_90d": _spend_within(90),
+    **{f"spend_{days}d": _spend_within(days) for days in WINDOWS_DAYS},
     "spend_change_30d": _wording(
         "Spending of the last 30 days against the 30 before: {}",
         "{who} usually spend {}",
@@ -163,27 +174,45 @@ WORDINGS: dict[str, Wording] = {
         "No categories on both sides of 90 days ago to compare",
         _ORDERS_COMPARED,
     ),
-    "outlet_share_90d": _wording(
-        "{} of the last 90 days' orders were at the latest outlet",
-        "{who} usually have {} there",
-        _NO_ORDER_90D,
+    "store_share_90d": _wording(
+        "{} of the last 90 days' orders were at the latest one's store", "{who} usually have {} there", _NO_STORE, percent
+    ),
+    "store_switch_rate_90d": _wording(
+        "{} of the last 90 days' orders were at another store than the one before",
+        "with {who} usually {} are",
+        _NO_STORES,
         percent,
     ),
-    "outlet_switch_rate_90d": _wording(
-        "Changed store or channel with {} of the last 90 days' orders", "{who} usually do with {}", _NO_ORDER_90D, percent
+    "channel_share_90d": _wording(
+        "{} of the last 90 days' orders came by the latest one's channel", "{who} usually have {} by it", _NO_CHANNEL, percent
+    ),
+    "channel_switch_rate_90d": _wording(
+        "{} of the last 90 days' orders came by another channel than the one before",
+        "with {who} usually {} do",
+        _NO_CHANNELS,
+        percent,
     ),
     "return_rate_180d": _wording(
         "{} returns for each order of the last 180 days", "{who} usually have {}", "Returns are not known", number
     ),
     "days_since_visit": _wording("Last visited a store {} ago", "{who} usually did {} ago", "No visit is known", duration),
     "days_since_login": _wording("Last logged in {} ago", "{who} usually did {} ago", "No login is known", duration),
+    "visits_30d": _wording(
+        "{} in the last 30 days", "{who} usually make {}", "Visits are not known", _counted("visit", " to a store")
+    ),
+    "logins_30d": _wording("{} in the last 30 days", "{who} usually have {}", "Logins are not known", _counted("login")),
     "rating_mean_180d": _wording(
         "Rated {} on average in the last 180 days", "{who} usually rate {}", "No rating in the last 180 days", number
     ),
     "rating_change_180d": _wording(
         "The latest rating was {} the mean of those before", "with {who} usually it is {}", "No ratings to compare", _above
     ),
-    "complaints_90d": _wording("{} in the last 90 days", "{who} usually have {}", "Complaints are not known", _complaints),
+    "complaints_90d": _wording(
+        "{} in the last 90 days", "{who} usually have {}", "Complaints are not known", _counted("complaint")
+    ),
+    "contacts_90d": _wording(
+        "{} by the chain in the last 90 days", "{who} usually have {}", "Contacts are not known", _counted("contact")
+    ),
     "contact_response_90d": _wording(
         "Bought after {} of the last 90 days' contacts", "{who} usually do after {}", "No contact in the last 90 days", percent
     ),

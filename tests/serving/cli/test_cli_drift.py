@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.history import History
-from engine.indicators import INDICATOR_NAMES
+from engine.indicators import INDICATOR_COLUMNS
 from engine.instants import DAY_US, format_instant, next_midnight
 from serving.cli import main
 from training.registry import champion, register
@@ -40,7 +40,7 @@ def test_a_crossed_limit_is_status_3_and_says_which(trained_store: Path, capsys:
     assert run("--store", trained_store, *CALM[2:], "--psi-limit", "0.001", "--json") == 3
     document = json.loads(capsys.readouterr().out)
     assert document["train_again"] is True
-    assert {shift["name"] for shift in document["stability"]} == {*INDICATOR_NAMES, "score"}
+    assert {shift["name"] for shift in document["stability"]} == {*INDICATOR_COLUMNS, "score"}
     over = {shift["name"] for shift in document["stability"] if shift["psi"] > 0.001}
     assert over == {shift["name"] for shift in document["stability"] if shift["is_over"]}
     assert all("the stability index of" in reason for reason in document["reasons"])

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
-from engine.indicators import INDICATOR_NAMES
+from engine.indicators import INDICATOR_COLUMNS, INDICATORS
 from tests.serving.cli.test_cli import run, run_json
 
 AS_OF = ("--as-of", "2024-03-01")
@@ -26,14 +27,35 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_catalogue_needs_no_store(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("indicators") == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in INDICATOR_NAMES)
-    assert "from 20" in text
-    assert "Time since the last purchase." in text
+    rows = text.split("\n\n")[0].splitlines()[1:]
+    assert len(rows) == len(INDICATORS) == 30
+    for row, indicator in zip(rows, INDICATORS, strict=True):
+        assert row.startswith(indicator.name)
+        assert all(word in row for word in (indicator.level, indicator.factor, indicator.unit, indicator.meaning))
+    assert "from 20" in rows[0]
+    assert rows[1].startswith("orders_{7,14,30,60,90}d ")
+    assert "below 1,1,1,2,3" in rows[1]
+    assert "below 0.01 " in rows[2]
+    assert "30 indicators" in text
+    assert "38 columns" in text
+
+
+def test_a_narrow_terminal_gets_names_thresholds_and_meanings(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.cli.indicators.console", lambda: Console(width=80, soft_wrap=True))
+    assert run("indicators") == 0
+    text = capsys.readouterr().out
+    lines = text.split("\n\n")[0].splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in text
+    assert all(any(line.startswith(indicator.name) for line in lines) for indicator in INDICATORS)
+    assert "a terminal of 110 columns" in text
 
 
 def test_a_program_reads_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     document = run_json(capsys, "indicators")
-    assert [entry["name"] for entry in document["indicators"]] == list(INDICATOR_NAMES)
+    assert [entry["name"] for entry in document["indicators"]] == [one.name for one in INDICATORS]
     assert document["indicators"][0] == {
         "name": "recency_days",
         "level": "behaviour",
@@ -41,21 +63,37 @@ def test_a_program_reads_the_catalogue(capsys: pytest.CaptureFixture[str]) -> No
         "unit": "days",
         "meaning": "Time since the last purchase.",
         "worry": "above",
-        "threshold": 20,
+        "columns": [{"name": "recency_days", "window_days": None, "threshold": 20}],
     }
+    assert [(column["name"], column["window_days"], column["threshold"]) for column in document["indicators"][1]["columns"]] == [
+        ("orders_7d", 7, 1),
+        ("orders_14d", 14, 1),
+        ("orders_30d", 30, 1),
+        ("orders_60d", 60, 2),
+        ("orders_90d", 90, 3),
+    ]
+    columns = [column["name"] for entry in document["indicators"] for column in entry["columns"]]
+    assert columns == list(INDICATOR_COLUMNS)
 
 
 def test_one_customers_values_and_warnings(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     document = run_json(capsys, "indicators", "--store", store, "a", *AS_OF)
-    entries = {entry["name"]: entry for entry in document["indicators"]}
+    entries = {column["name"]: column for entry in document["indicators"] for column in entry["columns"]}
+    assert tuple(entries) == INDICATOR_COLUMNS
     assert (document["customer_id"], document["as_of"]) == ("a", "2024-03-01")
     assert (entries["recency_days"]["value"], entries["recency_days"]["warns"]) == (52, True)
     assert (entries["spend_90d"]["value"], entries["spend_90d"]["warns"]) == (30, False)
-    assert (entries["days_since_login"]["value"], entries["days_since_login"]["warns"]) == (None, False)
-    assert document["num_warnings"] == sum(entry["warns"] for entry in entries.values())
+    assert (entries["orders_60d"]["value"], entries["orders_60d"]["warns"]) == (2, False)
+    assert (entries["orders_90d"]["value"], entries["orders_90d"]["warns"]) == (2, True)
+    for name in ("days_since_login", "logins_30d", "store_share_90d"):
+        assert (entries[name]["value"], entries[name]["warns"]) == (None, False)
+    warning = [entry for entry in document["indicators"] if any(column["warns"] for column in entry["columns"])]
+    assert document["num_warnings"] == len(warning)
 
     assert run("indicators", "--store", store, "a", *AS_OF) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert f"{len(warning)} of 30 indicators warn" in lines[0]
+    assert [line.split()[0] for line in lines[3:41]] == list(INDICATOR_COLUMNS)
     (recency,) = [line for line in lines if line.startswith("recency_days")]
     assert "52" in recency
     assert "! warning" in recency

@@ -11,6 +11,7 @@ import pytest
 
 from engine.errors import AsOfError, InvalidArgumentError
 from engine.history import History
+from engine.indicators import NUM_COLUMNS
 from engine.instants import DAY_US, parse_instant
 from tests.training.conftest import AS_OF_US, MakeHistory, draw_orders
 from training.bundles.bundle import Bundle
@@ -35,7 +36,7 @@ def test_a_chain_has_not_moved_from_itself(history: History, bundle: Bundle) -> 
     report = measure_drift(history, bundle, as_of_us=AS_OF_US)
     assert report.num_customers == report.num_customers_before
     assert report.shifts[0].name == "score"
-    assert len(report.shifts) == 31
+    assert len(report.shifts) == 1 + NUM_COLUMNS
     # A score on the border of two bins may round to either side when other customers are asked beside.
     assert max(shift.psi for shift in report.shifts) < 1e-3
     assert (report.windows, report.calls_for_training) == ((), False)

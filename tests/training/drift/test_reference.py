@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from engine.history import History
-from engine.indicators import INDICATOR_NAMES
+from engine.indicators import INDICATOR_COLUMNS
 from training.bundles.bundle import DESCRIPTION_FILE, load, save
 from training.trained import TrainedModel
 
@@ -14,7 +14,7 @@ from training.trained import TrainedModel
 def test_the_reference_comes_back_as_it_was(trained: TrainedModel, tmp_path: Path) -> None:
     save(trained, tmp_path)
     assert load(tmp_path).trained.reference == trained.reference
-    assert tuple(trained.reference.indicators) == INDICATOR_NAMES
+    assert tuple(trained.reference.indicators) == INDICATOR_COLUMNS
 
 
 def test_the_reference_is_of_the_customers_who_are_scored(trained: TrainedModel) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from engine.indicators import INDICATOR_NAMES
+from engine.indicators import INDICATOR_COLUMNS
 from kernels import SUMMARY_COLUMNS
 from tests.training.conftest import AS_OF_US
 from tests.training.reasons.conftest import Customers
@@ -99,7 +99,7 @@ def test_every_input_but_what_all_customers_share_belongs_to_a_reason() -> None:
         "log_chain_week_over_month",
         "log_chain_month_over_quarter",
     }
-    for name in INDICATOR_NAMES:
+    for name in INDICATOR_COLUMNS:
         assert SUBJECTS[subjects[5 + SITUATION_NAMES.index(name)]].name == name
 
 
@@ -150,6 +150,27 @@ def test_sentences_carry_value_and_usual_value(explainer: Explainer, customers: 
             0.1,
             "41 % of the price was discounted in the last 90 days; customers like this one usually get 10 %.",
         ),
+        ("spend_7d", 0.0, 12.5, "Spent nothing in the last 7 days; customers like this one usually spend 12.50."),
+        (
+            "visits_30d",
+            0.0,
+            4.0,
+            "No visit to a store in the last 30 days; customers like this one usually make 4 visits to a store.",
+        ),
+        ("logins_30d", 2.0, 1.0, "2 logins in the last 30 days; customers like this one usually have 1 login."),
+        (
+            "contacts_90d",
+            14.0,
+            3.0,
+            "14 contacts by the chain in the last 90 days; customers like this one usually have 3 contacts.",
+        ),
+        (
+            "store_share_90d",
+            0.4,
+            0.9,
+            "40 % of the last 90 days' orders were at the latest one's store; customers like this one usually have 90 % there.",
+        ),
+        ("channel_switch_rate_90d", np.nan, np.nan, "No two orders in a row with a known channel in the last 90 days."),
         ("spend_90d", 1234.5, 12.5, "Spent 1,234 in the last 90 days; customers like this one usually spend 12.50."),
     ],
 )

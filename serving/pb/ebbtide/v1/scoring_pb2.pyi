@@ -297,7 +297,7 @@ class Reason(_message.Message):
     UNIT_FIELD_NUMBER: _builtins.int
     SENTENCE_FIELD_NUMBER: _builtins.int
     indicator: _builtins.str
-    """The name of the indicator; `recent_events` and `buying_rhythm` for the other kinds."""
+    """The name of the number, such as `orders_30d`; `recent_events` and `buying_rhythm` for the other kinds."""
     kind: Global___ReasonKind.ValueType
     """What sort of thing it is."""
     points: _builtins.float
