@@ -17,7 +17,8 @@ from kernels.operations import (
 )
 from kernels.registry import Backend, BackendError, backend_names, resolve, why_unavailable
 from kernels.run_operations import OrderedKeys, Runs, find_continued, join_runs
-from kernels.summary_columns import SUMMARY_COLUMNS, WINDOWS_DAYS
+from kernels.summary_columns import SUMMARY_COLUMNS
+from kernels.tail_operations import SUMMARY_REACH_DAYS, count_kind, extend_fingerprints, find_latest
 
 __all__ = [
     "CALENDAR_COLUMNS",
@@ -25,6 +26,7 @@ __all__ = [
     "NO_EVENT",
     "SITUATION_COLUMNS",
     "SUMMARY_COLUMNS",
+    "SUMMARY_REACH_DAYS",
     "TOKEN_COLUMNS",
     "WINDOWS_DAYS",
     "Backend",
@@ -32,10 +34,13 @@ __all__ = [
     "OrderedKeys",
     "Runs",
     "backend_names",
+    "count_kind",
     "count_selected",
     "describe_events",
     "describe_situations",
+    "extend_fingerprints",
     "find_continued",
+    "find_latest",
     "fingerprint_events",
     "gap_statistics",
     "gather_sequences",

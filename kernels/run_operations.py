@@ -28,13 +28,19 @@ def join_runs(
     older_end: NDArray[np.int64],
     newer_begin: NDArray[np.int64],
     newer_end: NDArray[np.int64],
+    *,
+    older_from: NDArray[np.int64] | None = None,
+    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
     """Of each customer the older rows and behind them the newer ones, customer by customer.
 
     older, newer           : uint8, int32 or int64[num_older], [num_newer]; one dtype
     older_begin, older_end : int64[num_customers]   rows of older
     newer_begin, newer_end : int64[num_customers]   rows of newer
-    returns                : [rows of all customers together], of that dtype
+    older_from             : int64[num_customers]   in [older_begin, older_end]: of the rows before it the places stay as they are;
+                             None: all rows are copied
+    out                    : of that dtype, as long as needed or longer: takes the rows; None: new memory
+    returns                : [rows of all customers together], of that dtype; of `out` as much as was needed
     raises                 : ValueError, if rows lie outside the arrays, or for another dtype
     """
     if older.dtype not in _COPIED:
@@ -42,9 +48,19 @@ def join_runs(
     older = require_array("older", older, older.dtype.type)
     newer = require_array("newer", newer, older.dtype.type)
     runs = _check_runs(len(older), len(newer), older_begin, older_end, newer_begin, newer_end)
+    older_from = runs[0] if older_from is None else require_array("older_from", older_from, np.int64)
+    check_rows(runs[0], older_from, num_events=len(older), begin_name="older_begin", stop_name="older_from")
+    check_rows(older_from, runs[1], num_events=len(older), begin_name="older_from", stop_name="older_end")
+    num_rows = int((runs[1] - runs[0]).sum() + (runs[3] - runs[2]).sum())
+    if out is None:
+        out = np.empty(num_rows, older.dtype)
+    elif out.dtype != older.dtype or out.ndim != 1 or len(out) < num_rows or not out.flags.c_contiguous:
+        raise ValueError(f"out: found {out.dtype}{list(out.shape)}, expected {older.dtype} with {num_rows} rows or more")
     from kernels.cpu import join_runs as join  # importing kernels must not wait for the compiler
 
-    return join(older, newer, *runs)
+    joined = out[:num_rows]
+    join(older, newer, *runs, older_from, joined)
+    return joined
 
 
 def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs) -> NDArray[np.bool_]:

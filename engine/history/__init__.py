@@ -1,7 +1,8 @@
 """The history at rest: parts of customer-sorted Arrow, and the one manifest that says which of them count."""
 
+from engine.history.buffers import Buffers
 from engine.history.history import HISTORY_FOLDER, History
 from engine.history.manifest import Manifest
-from engine.history.pieces import Piece
+from engine.history.pieces import Continuation, Layers, Piece
 
-__all__ = ["HISTORY_FOLDER", "History", "Manifest", "Piece"]
+__all__ = ["HISTORY_FOLDER", "Buffers", "Continuation", "History", "Layers", "Manifest", "Piece"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -24,7 +24,7 @@ from engine.history.parts import (
     read_events,
     read_partition,
 )
-from engine.history.pieces import Piece, read_pieces
+from engine.history.pieces import Layers, Piece, read_layers, read_pieces
 from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 from engine.storage import Place, StoreLike, is_remote, resolve
@@ -177,6 +177,17 @@ class History:
         raises : IntegrityError
         """
         return read_pieces(self.store / HISTORY_FOLDER, self.parts(bucket), self._coverage)
+
+    def layers(self, bucket: int, *, settled: Sequence[str] = ()) -> Layers:
+        """The same before those are put together who come with later events only, for who reads little of their past.
+
+        settled : hashes of the parts that the bucket had once; of no use, and all is new, unless they are its first ones still
+        raises  : IntegrityError
+        """
+        parts = self.parts(bucket)
+        are_first = [part.sha256 for part in parts[: len(settled)]] == list(settled)
+        folder = self.store / HISTORY_FOLDER
+        return read_layers(folder, parts, self._coverage, num_settled=len(settled) if are_first else 0)
 
     def check(self, bucket: int, *, again: bool = False) -> int:
         """Hash the parts of a bucket that were not hashed before, or all; see `engine.history.checks`.

@@ -2,7 +2,8 @@
 
 from kernels.cpu.count_selected import count_selected
 from kernels.cpu.describe import describe_events, describe_situations
-from kernels.cpu.fingerprint_events import fingerprint_events
+from kernels.cpu.find_kind import count_kind, find_latest
+from kernels.cpu.fingerprint_events import extend_fingerprints, fingerprint_events
 from kernels.cpu.gap_statistics import gap_statistics
 from kernels.cpu.gather_sequences import gather_sequences
 from kernels.cpu.hash_strings import hash_strings
@@ -16,10 +17,13 @@ from kernels.cpu.window_counts import window_counts
 from kernels.cpu.window_sums import window_sums
 
 __all__ = [
+    "count_kind",
     "count_selected",
     "describe_events",
     "describe_situations",
+    "extend_fingerprints",
     "find_continued",
+    "find_latest",
     "fingerprint_events",
     "gap_statistics",
     "gather_sequences",

@@ -22,11 +22,11 @@ def join_runs(
     older_end: NDArray[np.int64],
     newer_begin: NDArray[np.int64],
     newer_end: NDArray[np.int64],
-) -> NDArray[Any]:
+    older_from: NDArray[np.int64],
+    joined: NDArray[Any],
+) -> None:
     """See kernels.run_operations.join_runs."""
-    joined = np.empty(int((older_end - older_begin).sum() + (newer_end - newer_begin).sum()), older.dtype)
-    _join(older, newer, older_begin, older_end, newer_begin, newer_end, joined)
-    return joined
+    _join(older, newer, older_begin, older_end, newer_begin, newer_end, older_from, joined)
 
 
 def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs, most_pairs: int) -> NDArray[np.bool_]:
@@ -37,9 +37,9 @@ def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs, most_pair
 
 
 @compile_loop(
-    (UINT8S, UINT8S, *_RUNS, output(types.uint8, 1)),
-    (INT32S, INT32S, *_RUNS, output(types.int32, 1)),
-    (INT64S, INT64S, *_RUNS, output(types.int64, 1)),
+    (UINT8S, UINT8S, *_RUNS, INT64S, output(types.uint8, 1)),
+    (INT32S, INT32S, *_RUNS, INT64S, output(types.int32, 1)),
+    (INT64S, INT64S, *_RUNS, INT64S, output(types.int64, 1)),
 )
 def _join(
     older: NDArray[Any],
@@ -48,13 +48,14 @@ def _join(
     older_end: NDArray[np.int64],
     newer_begin: NDArray[np.int64],
     newer_end: NDArray[np.int64],
+    older_from: NDArray[np.int64],
     joined: NDArray[Any],
 ) -> None:
     place = 0
     for query in range(len(older_begin)):
         begin = older_begin[query]
         length = older_end[query] - begin
-        for row in range(length):
+        for row in range(older_from[query] - begin, length):
             joined[place + row] = older[begin + row]
         place += length
         begin = newer_begin[query]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,9 @@ from numpy.typing import NDArray
 
 from engine.errors import IntegrityError
 from engine.partition import Partition
+from engine.schema import EventKind
 from engine.storage import StoreLike
-from kernels import fingerprint_events, locate_instants
+from kernels import count_kind, extend_fingerprints, fingerprint_events, locate_instants
 from serving.snapshots import BucketFile, SnapshotInputs, floats, open_bucket_file, snapshot_folder
 
 _logger = logging.getLogger(__name__)
@@ -25,12 +27,14 @@ class Memory:
 
     customer_ids : string[num_kept]             ascending
     num_events   : int32[num_kept]              which the state covers: the customer's first ones
+    num_orders   : int32[num_kept]              among these
     fingerprint  : uint64[num_kept]             of these events
     states       : float32[num_kept, state_size]
     """
 
     customer_ids: pa.StringArray
     num_events: NDArray[np.int32]
+    num_orders: NDArray[np.int32]
     fingerprint: NDArray[np.uint64]
     states: NDArray[np.float32]
 
@@ -41,6 +45,7 @@ class Begun:
 
     begin, end   : int64[n]                  rows of the events that a state has yet to see, all of them before the instant
     initial      : float32[n, state_size]    states before these; zeros for those who begin at their first event
+    num_orders   : int64[n]                  among all events before the instant
     fingerprint  : uint64[n]                 of all events before the instant
     is_rolled_on : bool[n]                   begins from a kept state
     is_changed   : bool[n]                   has a kept state that is of no use: its events are not the first ones any more
@@ -49,6 +54,7 @@ class Begun:
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
     initial: NDArray[np.float32]
+    num_orders: NDArray[np.int64]
     fingerprint: NDArray[np.uint64]
     is_rolled_on: NDArray[np.bool_]
     is_changed: NDArray[np.bool_]
@@ -67,18 +73,47 @@ def open_memory(store: StoreLike, snapshot_id: str, file: BucketFile, inputs: Sn
     return Memory(
         customer_ids=batch.column("customer_id"),
         num_events=batch.column("num_events").to_numpy(),
+        num_orders=batch.column("num_orders").to_numpy(),
         fingerprint=batch.column("fingerprint").to_numpy(),
         states=floats(batch, "state"),
     )
 
 
+def find_kept(memory: Memory | None, customer_ids: pa.StringArray) -> NDArray[np.int64]:
+    """int64[n]: where the memory has each customer, -1 where it does not."""
+    if memory is None:
+        return np.full(len(customer_ids), -1, np.int64)
+    return np.asarray(pc.fill_null(pc.index_in(customer_ids, value_set=memory.customer_ids), -1)).astype(np.int64)
+
+
+def is_settled(memory: Memory | None, kept: NDArray[np.int64], num_settled: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """bool[n]: whose kept state covers none but events that are surely what and where they were.
+
+    kept        : int64[n], as by `find_kept`
+    num_settled : int64[n], as in `engine.history.Piece`
+    """
+    if memory is None:
+        return np.zeros(len(kept), bool)
+    found: NDArray[np.bool_] = (kept >= 0) & (memory.num_events[kept] <= num_settled)
+    return found
+
+
 def begin_from(
-    memory: Memory | None, partition: Partition, customer_index: NDArray[np.int64], as_of_us: int, *, state_size: int
+    memory: Memory | None,
+    partition: Partition,
+    customer_index: NDArray[np.int64],
+    kept: NDArray[np.int64],
+    settled: NDArray[np.bool_],
+    as_of_us: int,
+    *,
+    state_size: int,
 ) -> Begun:
-    """Match customers with what was kept of them, by id and by the fingerprint of the events that the kept state covers.
+    """Begin with what was kept of customers: of those who are settled on trust, of others by the fingerprint of what it covers.
 
     customer_index : int64[n]
     memory         : None where everybody begins anew
+    kept           : int64[n], as by `find_kept`
+    settled        : bool[n], as by `is_settled`; of these only the last covered event is read, and what comes after it
 
     Late events, corrections, a forgotten customer who comes back and compaction need no rules of their own: either the first
     events are what they were, or the customer begins anew.
@@ -86,39 +121,46 @@ def begin_from(
     begin = partition.offsets[customer_index]
     instants_us = np.full(len(customer_index), as_of_us, np.int64)
     end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, instants_us)
-    row = _rows(memory, partition, customer_index)
-    is_known = row >= 0
+    is_known = kept >= 0
     covered = begin.copy()
-    if memory is not None:
-        covered[is_known] += memory.num_events[row[is_known]]
-    fingerprint = _fingerprints(partition, begin, np.minimum(covered, end), end)
-    is_rolled_on = is_known & (covered <= end)
-    if memory is not None:
-        is_rolled_on[is_rolled_on] = fingerprint[is_rolled_on, 0] == memory.fingerprint[row[is_rolled_on]]
+    known = np.zeros(len(begin), np.uint64)
+    num_orders = np.zeros(len(begin), np.int64)
     initial = np.zeros((len(begin), state_size), np.float32)
     if memory is not None:
-        initial[is_rolled_on] = memory.states[row[is_rolled_on]]
+        row = kept[is_known]
+        covered[is_known] += memory.num_events[row]
+        known[is_known] = memory.fingerprint[row]
+        num_orders[is_known] = memory.num_orders[row]
+        initial[is_known] = memory.states[row]
+    is_rolled_on = settled.copy()
+    fingerprint = np.empty(len(begin), np.uint64)
+    columns = _columns(partition)
+    trusted, doubted = np.flatnonzero(settled), np.flatnonzero(~settled)
+    fingerprint[trusted] = extend_fingerprints(*columns, begin[trusted], covered[trusted], end[trusted], known[trusted])
+    if len(doubted):
+        most = np.minimum(covered, end)
+        found = fingerprint_events(*columns, begin[doubted], most[doubted], end[doubted])
+        fingerprint[doubted] = found[:, 1]
+        has_covered = is_known[doubted] & (covered[doubted] <= end[doubted])
+        is_rolled_on[doubted] = has_covered & (found[:, 0] == known[doubted])
+        anew = doubted[~is_rolled_on[doubted]]
+        covered[anew] = begin[anew]
+        num_orders[anew] = 0
+        initial[anew] = 0
     return Begun(
-        begin=np.where(is_rolled_on, covered, begin),
+        begin=covered,
         end=end,
         initial=initial,
-        fingerprint=np.ascontiguousarray(fingerprint[:, 1]),
+        num_orders=num_orders + count_kind(partition.kind, EventKind.PURCHASE, covered, end),
+        fingerprint=fingerprint,
         is_rolled_on=is_rolled_on,
         is_changed=is_known & ~is_rolled_on,
     )
 
 
-def _rows(memory: Memory | None, partition: Partition, customer_index: NDArray[np.int64]) -> NDArray[np.int64]:
-    if memory is None:
-        return np.full(len(customer_index), -1, np.int64)
-    ids = partition.customer_ids.take(pa.array(customer_index))
-    return np.asarray(pc.fill_null(pc.index_in(ids, value_set=memory.customer_ids), -1)).astype(np.int64)
-
-
-def _fingerprints(
-    partition: Partition, begin: NDArray[np.int64], covered: NDArray[np.int64], end: NDArray[np.int64]
-) -> NDArray[np.uint64]:
-    return fingerprint_events(
+def _columns(partition: Partition) -> tuple[NDArray[Any], ...]:
+    """As fingerprints take them."""
+    return (
         partition.timestamp_us,
         partition.kind,
         partition.amount_minor,
@@ -130,7 +172,4 @@ def _fingerprints(
         partition.rating_milli,
         partition.store_code,
         partition.channel_code,
-        begin,
-        covered,
-        end,
     )

@@ -66,19 +66,22 @@ def score(
     activity: DailyActivity,
     as_of_us: int,
     *,
+    order: NDArray[np.int64] | None = None,
     device: str,
     times: StageTimes | None = None,
 ) -> PartitionScores:
     """Scores as of one instant, of all that is asked behind one another; the same on every device to 1e-6.
 
+    order  : int64[n], which of all that is asked comes where in the answer; None: as it is asked
     device : "cpu" or "cuda"; a CUDA failure (lost, out of memory) is logged and all that is asked is scored on the CPU
     """
     times = StageTimes() if times is None else times
     with times.of("summaries"):
-        summary = np.concatenate([compute_summary(one.partition, one.customer_index, as_of_us) for one in asked])
+        order = np.arange(sum(len(one.begin) for one in asked)) if order is None else order
+        summary = np.concatenate([compute_summary(one.partition, one.customer_index, as_of_us) for one in asked])[order]
     has_fallen_back = False
     try:
-        states, outlook = _score(bundle, asked, summary, activity, as_of_us, device=device, times=times)
+        states, outlook = _score(bundle, asked, order, summary, activity, as_of_us, device=device, times=times)
     except RuntimeError as error:
         # torch raises RuntimeError, or a subclass of it, for everything that a GPU can do wrong. A fault of the model itself
         # comes up again on the CPU.
@@ -86,7 +89,7 @@ def score(
             raise
         _logger.warning("the GPU failed (%s); scoring these %d customers on the CPU", first_line(error), len(summary))
         device, has_fallen_back = "cpu", True
-        states, outlook = _score(bundle, asked, summary, activity, as_of_us, device=device, times=times)
+        states, outlook = _score(bundle, asked, order, summary, activity, as_of_us, device=device, times=times)
     with times.of("head"):
         survival = clip_survival(outlook.survival)
         probability = churn_probability(bundle.edges_days, survival, bundle.horizon_days)
@@ -128,6 +131,7 @@ def score_partition(
 def _score(
     bundle: Bundle,
     asked: Sequence[Asked],
+    order: NDArray[np.int64],
     summary: NDArray[np.float32],
     activity: DailyActivity,
     as_of_us: int,
@@ -144,9 +148,10 @@ def _score(
                 )
                 for one in asked
             ]
-        )
+        )[order]
     with times.of("head"):
         last_event_us = np.concatenate([one.partition.timestamp_us[one.end - 1] for one in asked if len(one.end)] or [_NO_TIMES])
+        last_event_us = last_event_us[order]
         instants_us = np.full(len(summary), as_of_us, np.int64)
         outlook = look_ahead_from_summary(bundle.model, states, summary, last_event_us, instants_us, activity, device=device)
         return states, outlook

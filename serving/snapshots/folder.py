@@ -63,13 +63,21 @@ def snapshot_folder(store: StoreLike, snapshot_id: str) -> Place:
 
 
 def write_bucket(
-    folder: Place, inputs: SnapshotInputs, bucket: int, batch: pa.RecordBatch, *, device: str, is_durable: bool = True
+    folder: Place,
+    inputs: SnapshotInputs,
+    bucket: int,
+    batch: pa.RecordBatch,
+    *,
+    device: str,
+    is_durable: bool = True,
+    parts: Sequence[str] = (),
 ) -> DoneBucket:
     """Write a bucket's file, then its marker; a kill at any moment leaves both or something that is redone.
 
     batch      : columns of `snapshot_schema`, ascending by customer_id
     is_durable : the file is on return; else whoever commits sees to it. The marker need not be: it holds the file's hash, so that
                  what a crash of the machine leaves is told from what is whole
+    parts      : hashes of the parts of the history that the batch was made from, the oldest first
     raises : ValueError, if the batch has another schema or its ids are not strictly ascending
     """
     schema = snapshot_schema(len(inputs.edges_days), inputs.state_size)
@@ -82,7 +90,12 @@ def write_bucket(
     path = _bucket_path(folder, bucket)
     write_bytes(path, data, is_durable=is_durable)
     file = BucketFile(
-        bucket=bucket, path=path.name, sha256=sha256_bytes(memoryview(data)), num_bytes=len(data), num_customers=batch.num_rows
+        bucket=bucket,
+        path=path.name,
+        sha256=sha256_bytes(memoryview(data)),
+        num_bytes=len(data),
+        num_customers=batch.num_rows,
+        parts=tuple(parts),
     )
     done = DoneBucket(inputs_digest=inputs.digest, device=device, file=file)
     write_json(_marker_path(folder, bucket), asdict(done), is_durable=False)

@@ -66,6 +66,10 @@ class BucketFile:
     sha256: str
     num_bytes: int
     num_customers: int
+    parts: tuple[str, ...] = ()  # hashes of the parts of the history that it was made from; empty where nobody tells
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "parts", tuple(self.parts))  # JSON has lists
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,0 +1,215 @@
+"""Who of a bucket is scored, and with what each begins: its layers, matched with what was kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from engine.history import Buffers, Continuation, Layers, Piece
+from engine.instants import DAY_US
+from engine.partition import Partition
+from engine.schema import EventKind
+from kernels import SUMMARY_REACH_DAYS, find_latest, locate_instants
+from serving.rescoring.memory import Begun, Memory, begin_from, find_kept, is_settled
+from serving.rescoring.scorer import Asked
+from serving.rescoring.stage_times import StageTimes
+from serving.snapshots import SnapshotInputs
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chosen:
+    """The eligible customers of a bucket, each with a purchase before the instant.
+
+    customer_ids     : string[n]    ascending; the arrays below are in this order
+    store_id         : string[n]    where the customer last bought; "" where not known
+    last_purchase_us : int64[n]
+    num_orders, num_events, last_event_us, fingerprint : [n]   of the events before the instant
+    asked            : the same customers by layer, for the scorer
+    order            : int64[n]     where each is among all of `asked`
+    is_rolled_on, is_changed : bool[n]    as in Begun, in the order of `asked`
+    """
+
+    customer_ids: pa.StringArray
+    store_id: pa.StringArray
+    last_purchase_us: NDArray[np.int64]
+    num_orders: NDArray[np.int32]
+    num_events: NDArray[np.int32]
+    last_event_us: NDArray[np.int64]
+    fingerprint: NDArray[np.uint64]
+    asked: tuple[Asked, ...]
+    order: NDArray[np.int64]
+    is_rolled_on: NDArray[np.bool_]
+    is_changed: NDArray[np.bool_]
+
+
+def choose(layers: Layers, memory: Memory | None, inputs: SnapshotInputs, buffers: Buffers, times: StageTimes) -> Chosen:
+    """The eligible customers of a bucket, those with later events put together.
+
+    memory  : what was kept of the bucket; None where everybody begins anew
+    buffers : where the events of those who are put together lie, until they are used again
+    """
+    with times.of("match"):
+        eligible = [_of_piece(piece, inputs) for piece in (layers.alone, layers.late) if piece is not None]
+        if layers.continued is not None:
+            eligible.append(_of_continuation(layers.continued, inputs))
+        rank = np.concatenate([one.rank for one in eligible])
+        order = np.argsort(rank)
+        customer_ids = layers.customer_ids.take(pa.array(rank[order]))
+        kept = np.empty(len(rank), np.int64)
+        kept[order] = find_kept(memory, customer_ids)
+    begun: list[Begun] = []
+    asked: list[Asked] = []
+    first = 0
+    for one in eligible:
+        of_one = kept[first : first + len(one.rank)]
+        first += len(one.rank)
+        with times.of("match"):
+            settled = is_settled(memory, of_one, one.num_settled)
+        with times.of("read"):
+            partition, customer_index = _put_together(one, memory, of_one, settled, inputs, buffers)
+        with times.of("match"):
+            found = begin_from(
+                memory, partition, customer_index, of_one, settled, inputs.as_of_us, state_size=inputs.state_size
+            )
+        begun.append(found)
+        asked.append(
+            Asked(
+                partition=partition, customer_index=customer_index, begin=found.begin, end=found.end, initial=found.initial
+            )
+        )
+    with times.of("match"):
+        num_events = [one.end - one.partition.offsets[one.customer_index] for one in asked]
+        last_event_us = [one.partition.timestamp_us[one.end - 1] for one in asked]
+        return Chosen(
+            customer_ids=customer_ids,
+            store_id=_store_ids(eligible, order),
+            last_purchase_us=np.concatenate([one.last_purchase_us for one in eligible])[order],
+            num_orders=np.concatenate([one.num_orders for one in begun])[order].astype(np.int32),
+            num_events=np.concatenate(num_events)[order].astype(np.int32),
+            last_event_us=np.concatenate(last_event_us)[order],
+            fingerprint=np.concatenate([one.fingerprint for one in begun])[order],
+            asked=tuple(asked),
+            order=order,
+            is_rolled_on=np.concatenate([one.is_rolled_on for one in begun]),
+            is_changed=np.concatenate([one.is_changed for one in begun]),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Eligible:
+    """Eligible customers of a layer.
+
+    customer          : int64[n]   as the layer numbers them
+    rank, num_settled : int64[n]   as the layer has them
+    last_purchase_us  : int64[n]
+    store_code        : int64[n]   of the last purchase, into store_names
+    """
+
+    layer: Piece | Continuation
+    customer: NDArray[np.int64]
+    rank: NDArray[np.int64]
+    num_settled: NDArray[np.int64]
+    last_purchase_us: NDArray[np.int64]
+    store_code: NDArray[np.int64]
+    store_names: Sequence[str]
+
+
+def _of_piece(piece: Piece, inputs: SnapshotInputs) -> _Eligible:
+    partition = piece.partition
+    here = np.flatnonzero(piece.is_here)
+    last = _last_purchase(partition, partition.offsets[here], partition.offsets[here + 1], inputs)
+    customer, last = here[last >= 0], last[last >= 0]
+    return _Eligible(
+        layer=piece,
+        customer=customer,
+        rank=piece.rank[customer],
+        num_settled=piece.num_settled[customer],
+        last_purchase_us=partition.timestamp_us[last],
+        store_code=_known_codes(partition, last),
+        store_names=[*partition.store_names, ""],
+    )
+
+
+def _of_continuation(layer: Continuation, inputs: SnapshotInputs) -> _Eligible:
+    older, newer = layer.older, layer.newer
+    older_begin, older_end, newer_begin, newer_end = layer.runs
+    of_newer = _last_purchase(newer, newer_begin, newer_end, inputs)
+    of_older = np.full(len(of_newer), -1, np.int64)
+    rest = np.flatnonzero(of_newer < 0)
+    of_older[rest] = _last_purchase(older, older_begin[rest], older_end[rest], inputs)
+    customer = np.flatnonzero((of_newer >= 0) | (of_older >= 0))
+    of_newer, of_older = of_newer[customer], of_older[customer]
+    is_newer = of_newer >= 0
+    last_purchase_us = np.empty(len(customer), np.int64)
+    last_purchase_us[is_newer] = newer.timestamp_us[of_newer[is_newer]]
+    last_purchase_us[~is_newer] = older.timestamp_us[of_older[~is_newer]]
+    store_code = np.empty(len(customer), np.int64)
+    store_code[is_newer] = _known_codes(newer, of_newer[is_newer])
+    store_code[~is_newer] = _known_codes(older, of_older[~is_newer]) + len(newer.store_names) + 1
+    return _Eligible(
+        layer=layer,
+        customer=customer,
+        rank=layer.rank[customer],
+        num_settled=layer.num_settled[customer],
+        last_purchase_us=last_purchase_us,
+        store_code=store_code,
+        store_names=[*newer.store_names, "", *older.store_names, ""],
+    )
+
+
+def _last_purchase(
+    partition: Partition, begin: NDArray[np.int64], end: NDArray[np.int64], inputs: SnapshotInputs
+) -> NDArray[np.int64]:
+    """The row of the last purchase in [as_of - active_within, as_of) among the rows of each; -1 where there is none."""
+    since_us = inputs.as_of_us - round(inputs.active_within_days * DAY_US)
+    return find_latest(
+        partition.timestamp_us, partition.kind, EventKind.PURCHASE, begin, end, since_us=since_us, before_us=inputs.as_of_us
+    )
+
+
+def _known_codes(partition: Partition, row: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Codes of stores; -1, "not known", as the one behind all names."""
+    code = partition.store_code[row].astype(np.int64)
+    code[code < 0] = len(partition.store_names)
+    return code
+
+
+def _store_ids(eligible: Sequence[_Eligible], order: NDArray[np.int64]) -> pa.StringArray:
+    names: list[str] = []
+    codes = []
+    for one in eligible:
+        codes.append(one.store_code + len(names))
+        names += one.store_names
+    return pa.array(names, pa.string()).take(pa.array(np.concatenate(codes)[order]))
+
+
+def _put_together(
+    one: _Eligible,
+    memory: Memory | None,
+    kept: NDArray[np.int64],
+    settled: NDArray[np.bool_],
+    inputs: SnapshotInputs,
+    buffers: Buffers,
+) -> tuple[Partition, NDArray[np.int64]]:
+    """A partition that has the events of these customers, and which of its customers they are.
+
+    Of who is settled it has before the last covered event, and before what summaries look at, nothing but times and kinds.
+    """
+    if isinstance(one.layer, Piece):
+        return one.layer.partition, one.customer
+    older = one.layer.older
+    begin, end = (rows[one.customer] for rows in one.layer.runs[:2])
+    older_from = begin.copy()
+    if memory is not None:
+        who = np.flatnonzero(settled & (end > begin))
+        reach_us = inputs.as_of_us - SUMMARY_REACH_DAYS * DAY_US
+        customer = np.searchsorted(older.offsets, begin[who])
+        seen_from = locate_instants(older.timestamp_us, older.offsets, customer, np.full(len(who), reach_us))
+        last_covered = begin[who] + memory.num_events[kept[who]] - 1
+        older_from[who] = np.clip(np.minimum(seen_from, last_covered), begin[who], end[who])
+    partition = one.layer.join(one.customer, older_from, buffers)
+    return partition, np.arange(len(one.customer))
