@@ -51,18 +51,21 @@ def _join(
     older_from: NDArray[np.int64],
     joined: NDArray[Any],
 ) -> None:
-    place = 0
+    # Places that could be below 0 would be looked at one by one: unsigned ones are copied as vectors.
+    one = np.uint64(1)
+    place = np.uint64(0)
     for query in range(len(older_begin)):
-        begin = older_begin[query]
-        length = older_end[query] - begin
-        for row in range(older_from[query] - begin, length):
-            joined[place + row] = older[begin + row]
-        place += length
-        begin = newer_begin[query]
-        length = newer_end[query] - begin
-        for row in range(length):
-            joined[place + row] = newer[begin + row]
-        place += length
+        row, end = np.uint64(older_from[query]), np.uint64(older_end[query])
+        place += np.uint64(older_from[query] - older_begin[query])
+        while row < end:
+            joined[place] = older[row]
+            place += one
+            row += one
+        row, end = np.uint64(newer_begin[query]), np.uint64(newer_end[query])
+        while row < end:
+            joined[place] = newer[row]
+            place += one
+            row += one
 
 
 @compile_loop((INT64S, _UINT64S, UINT8S, INT64S, _UINT64S, UINT8S, *_RUNS, INDEX, output(types.boolean, 1)))
@@ -93,8 +96,8 @@ def _find(
             key = newer_key[row]
             # Counted without leaving the loop, which vectors can do; keys are hashes, and hardly ever met twice.
             num_equal = 0
-            for other in range(begin, end):
-                num_equal += older_key[other] == key
+            for key_before in older_key[begin:end]:
+                num_equal += key_before == key
             if num_equal > 0:
                 for other in range(begin, end):
                     if older_key[other] == key and older_kind[other] == newer_kind[row]:
