@@ -2,6 +2,7 @@
 
 from kernels.description_columns import CALENDAR_COLUMNS, NO_EVENT, SITUATION_COLUMNS, TOKEN_COLUMNS
 from kernels.forward_operations import describe_events, describe_situations, roll_states, standardise
+from kernels.head_operations import Layer, add_up_rates, calibrate_hazards, integrate_survivals, run_layers
 from kernels.operations import (
     GAP_COLUMNS,
     count_selected,
@@ -31,9 +32,12 @@ __all__ = [
     "WINDOWS_DAYS",
     "Backend",
     "BackendError",
+    "Layer",
     "OrderedKeys",
     "Runs",
+    "add_up_rates",
     "backend_names",
+    "calibrate_hazards",
     "count_kind",
     "count_selected",
     "describe_events",
@@ -45,11 +49,13 @@ __all__ = [
     "gap_statistics",
     "gather_sequences",
     "hash_strings",
+    "integrate_survivals",
     "join_runs",
     "locate_instants",
     "next_selected",
     "resolve",
     "roll_states",
+    "run_layers",
     "standardise",
     "summarise_events",
     "why_unavailable",

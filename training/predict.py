@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from engine.errors import InvalidArgumentError
 from engine.partition import Partition
+from kernels import integrate_survivals
 from kernels.cpu.forward_one import integrate_survival
 from training.bundles.bundle import Bundle
 from training.inference import survival_curves
-from training.threads import share_rows
 
 # Survival is open at both ends: 0 and 1 would claim to know. float32 next to 1 leaves room for it.
 _LOWEST, _HIGHEST = 1e-6, 1.0 - 1e-6
-# Whose numbers stay in the processor's cache from one pass to the next.
-_ROWS_AT_ONCE = 2048
 
 
 def predict_survival(
@@ -91,23 +89,7 @@ def expected_days_to_purchase(edges_days: NDArray[np.float64], survival: NDArray
     returns  : float64[n], in (0, last edge)
     """
     widths = np.diff(edges_days, prepend=0.0)
-    expected = np.empty(len(survival))
-
-    def fill(rows: slice) -> None:
-        at_edge = survival[rows].T.astype(np.float64, order="C")  # (K, n): neighbouring edges are whole rows
-        log_at_edge = np.log(at_edge)
-        # The integral of an exponential fall over a bin; its limit where nothing falls.
-        fall = np.negative(log_at_edge)
-        fall[1:] += log_at_edge[:-1]
-        lost = np.subtract(1.0, at_edge)
-        lost[1:] = at_edge[:-1] - at_edge[1:]
-        steady = fall <= 1e-9
-        np.divide(lost, fall, out=lost, where=~steady)
-        np.copyto(lost, at_edge, where=steady)
-        expected[rows] = widths @ lost
-
-    share_rows(fill, len(survival), _ROWS_AT_ONCE)
-    return expected
+    return integrate_survivals(widths, np.ascontiguousarray(survival, np.float32))
 
 
 def expected_days_of_one(widths_days: NDArray[np.float64], survival: NDArray[np.float32]) -> float:

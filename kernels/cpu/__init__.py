@@ -10,13 +10,17 @@ from kernels.cpu.hash_strings import hash_strings
 from kernels.cpu.join_runs import find_continued, join_runs
 from kernels.cpu.locate_instants import locate_instants
 from kernels.cpu.next_selected import next_selected
+from kernels.cpu.read_rates import add_up_rates, calibrate_hazards, integrate_survivals
 from kernels.cpu.roll_states import roll_states
+from kernels.cpu.run_layers import run_layers
 from kernels.cpu.standardise import standardise
 from kernels.cpu.summarise_events import summarise_events
 from kernels.cpu.window_counts import window_counts
 from kernels.cpu.window_sums import window_sums
 
 __all__ = [
+    "add_up_rates",
+    "calibrate_hazards",
     "count_kind",
     "count_selected",
     "describe_events",
@@ -28,10 +32,12 @@ __all__ = [
     "gap_statistics",
     "gather_sequences",
     "hash_strings",
+    "integrate_survivals",
     "join_runs",
     "locate_instants",
     "next_selected",
     "roll_states",
+    "run_layers",
     "standardise",
     "summarise_events",
     "window_counts",

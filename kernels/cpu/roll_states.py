@@ -7,10 +7,8 @@ depend on who else is in it, so a customer's state is the same to the bit whatev
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -20,22 +18,13 @@ from numpy.typing import NDArray
 
 from kernels.cpu.chunks import run_chunks
 from kernels.cpu.compilation import FLOAT32_ROWS, INDEX, INT64S, compile_loop, output
+from kernels.cpu.vectors import HAS_WIDE_REGISTERS, LANES, VECTOR, constant, emit_exp, load, multiply_add, splat
 
 # Four sums for each customer of a tile must stay in registers beside three weights: 32 wide registers, or 16 narrow ones.
-_HAS_WIDE_REGISTERS = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
-LANES, TILE = (16, 6) if _HAS_WIDE_REGISTERS else (8, 3)
+TILE = 6 if HAS_WIDE_REGISTERS else 3
 
 _NUM_GATES = 3  # reset, update, new: torch's order
 _NUM_BIASES = 4  # those of reset and update added up; of new, the input's and the state's
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
-_INTEGERS = ir.VectorType(ir.IntType(32), LANES)
-
-# exp(x) = 2^k exp(r), |r| <= log(2)/2; minimax polynomial of exp(r) - 1 - r over r^2, good to float32.
-# source : Cephes, expf.c
-_EXP_TERMS = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
-_LOG2_HIGH, _LOG2_LOW = 0.693359375, -2.12194440e-4
-# Beyond it a sigmoid is 0 or 1 in float32, and the product of two exponentials is still finite.
-_EXP_LIMIT = 40.0
 
 
 def roll_states(
@@ -112,14 +101,14 @@ def _emit_step(context: Any, builder: ir.IRBuilder, signature: Any, arguments: A
         for one in range(TILE)
     ]
     known = [builder.gep(before, [builder.mul(width, integer(one))]) for one in range(TILE)]
-    sums = [[cgutils.alloca_once(builder, _VECTOR) for _ in range(_NUM_BIASES)] for _ in range(TILE)]
+    sums = [[cgutils.alloca_once(builder, VECTOR) for _ in range(_NUM_BIASES)] for _ in range(TILE)]
     stride = integer(_NUM_GATES * LANES)
     weights_of_vector = builder.mul(builder.add(num_features, num_units), stride)
 
     with cgutils.for_range(builder, num_vectors) as vector:
         bias = builder.gep(biases.data, [builder.mul(vector.index, integer(_NUM_BIASES * LANES))])
         for place in range(_NUM_BIASES):
-            start = _load(builder, bias, place)
+            start = load(builder, bias, place)
             for one in range(TILE):
                 builder.store(start, sums[one][place])
         weight = builder.gep(weights.data, [builder.mul(vector.index, weights_of_vector)])
@@ -127,19 +116,19 @@ def _emit_step(context: Any, builder: ir.IRBuilder, signature: Any, arguments: A
         for values, count, new_place in ((seen, num_features, 2), (known, num_units, 3)):
             with cgutils.for_range(builder, count) as column:
                 factors = builder.gep(weight, [builder.mul(column.index, stride)])
-                of_gates = [_load(builder, factors, gate) for gate in range(_NUM_GATES)]
+                of_gates = [load(builder, factors, gate) for gate in range(_NUM_GATES)]
                 for one in range(TILE):
-                    value = _splat(builder, builder.load(builder.gep(values[one], [column.index])))
+                    value = splat(builder, builder.load(builder.gep(values[one], [column.index])))
                     for factor, place in zip(of_gates, (0, 1, new_place), strict=True):
                         total = sums[one][place]
-                        builder.store(_multiply_add(builder, value, factor, builder.load(total)), total)
+                        builder.store(multiply_add(builder, value, factor, builder.load(total)), total)
             weight = builder.gep(weight, [builder.mul(count, stride)])
         at = builder.mul(vector.index, integer(LANES))
         for one in range(TILE):
-            state = _load(builder, builder.gep(known[one], [at]), 0)
+            state = load(builder, builder.gep(known[one], [at]), 0)
             found = _emit_gates(builder, [builder.load(total) for total in sums[one]], state)
             place = builder.add(builder.mul(width, integer(one)), at)
-            builder.store(found, builder.bitcast(builder.gep(after, [place]), _VECTOR.as_pointer()), align=4)
+            builder.store(found, builder.bitcast(builder.gep(after, [place]), VECTOR.as_pointer()), align=4)
     return context.get_dummy_value()
 
 
@@ -148,55 +137,14 @@ _step_tile: Any = intrinsic(_type_step)
 
 def _emit_gates(builder: ir.IRBuilder, sums: list[Any], state: Any) -> Any:
     """The state after the event. A quotient for two sigmoids, and one for the tangent: dividing takes as long as ten products."""
-    one = _constant(1.0)
-    reset_up, update_up = (builder.fadd(one, _emit_exp(builder, builder.fneg(total))) for total in sums[:2])
+    one = constant(1.0)
+    reset_up, update_up = (builder.fadd(one, emit_exp(builder, builder.fneg(total))) for total in sums[:2])
     both = builder.fdiv(one, builder.fmul(reset_up, update_up))
     reset, update = builder.fmul(both, update_up), builder.fmul(both, reset_up)
-    inner = _multiply_add(builder, reset, sums[3], sums[2])
-    doubled_up = builder.fadd(one, _emit_exp(builder, builder.fadd(inner, inner)))
-    new = builder.fsub(one, builder.fdiv(_constant(2.0), doubled_up))
-    return _multiply_add(builder, update, builder.fsub(state, new), new)
-
-
-def _emit_exp(builder: ir.IRBuilder, value: Any) -> Any:
-    """exp of each lane, clamped to +-_EXP_LIMIT."""
-    value = _call(builder, "llvm.minnum", value, _constant(_EXP_LIMIT))
-    value = _call(builder, "llvm.maxnum", value, _constant(-_EXP_LIMIT))
-    power = _call(builder, "llvm.rint", builder.fmul(value, _constant(1 / math.log(2))))
-    rest = _multiply_add(builder, power, _constant(-_LOG2_HIGH), value)
-    rest = _multiply_add(builder, power, _constant(-_LOG2_LOW), rest)
-    terms = _constant(_EXP_TERMS[0])
-    for term in _EXP_TERMS[1:]:
-        terms = _multiply_add(builder, terms, rest, _constant(term))
-    fraction = builder.fadd(_multiply_add(builder, terms, builder.fmul(rest, rest), rest), _constant(1.0))
-    exponent = builder.shl(builder.fptosi(power, _INTEGERS), ir.Constant(_INTEGERS, [23] * LANES))
-    return builder.bitcast(builder.add(builder.bitcast(fraction, _INTEGERS), exponent), _VECTOR)
-
-
-def _multiply_add(builder: ir.IRBuilder, one: Any, other: Any, added: Any) -> Any:
-    return _call(builder, "llvm.fmuladd", one, other, added)
-
-
-def _call(builder: ir.IRBuilder, name: str, *values: Any) -> Any:
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * len(values))
-    function = cgutils.get_or_insert_function(builder.module, kind, f"{name}.v{LANES}f32")
-    return builder.call(function, values)
-
-
-def _constant(value: float) -> Any:
-    return ir.Constant(_VECTOR, [float(np.float32(value))] * LANES)
-
-
-def _load(builder: ir.IRBuilder, pointer: Any, place: int) -> Any:
-    """The vector at so many vectors after a pointer to float32."""
-    start = builder.gep(pointer, [ir.IntType(64)(place * LANES)])
-    return builder.load(builder.bitcast(start, _VECTOR.as_pointer()), align=4)
-
-
-def _splat(builder: ir.IRBuilder, scalar: Any) -> Any:
-    undefined = ir.Constant(_VECTOR, ir.Undefined)
-    single = builder.insert_element(undefined, scalar, ir.IntType(32)(0))
-    return builder.shuffle_vector(single, undefined, ir.Constant(_INTEGERS, [0] * LANES))
+    inner = multiply_add(builder, reset, sums[3], sums[2])
+    doubled_up = builder.fadd(one, emit_exp(builder, builder.fadd(inner, inner)))
+    new = builder.fsub(one, builder.fdiv(constant(2.0), doubled_up))
+    return multiply_add(builder, update, builder.fsub(state, new), new)
 
 
 @compile_loop(

@@ -167,7 +167,7 @@ def _last_purchase(
     """The row of the last purchase in [as_of - active_within, as_of) among the rows of each; -1 where there is none."""
     since_us = inputs.as_of_us - round(inputs.active_within_days * DAY_US)
     return find_latest(
-        partition.timestamp_us, partition.kind, EventKind.PURCHASE, begin, end, since_us=since_us, before_us=inputs.as_of_us
+        partition.timestamp_us, partition.kind, int(EventKind.PURCHASE), begin, end, since_us=since_us, before_us=inputs.as_of_us
     )
 
 

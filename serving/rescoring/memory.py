@@ -151,7 +151,7 @@ def begin_from(
         begin=covered,
         end=end,
         initial=initial,
-        num_orders=num_orders + count_kind(partition.kind, EventKind.PURCHASE, covered, end),
+        num_orders=num_orders + count_kind(partition.kind, int(EventKind.PURCHASE), covered, end),
         fingerprint=fingerprint,
         is_rolled_on=is_rolled_on,
         is_changed=is_known & ~is_rolled_on,

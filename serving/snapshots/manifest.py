@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,7 @@ class SnapshotInputs:
     @property
     def digest(self) -> str:
         """ "sha256:…" over every field and the schema version."""
-        text = json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, sort_keys=True)
-        return sha256_bytes(text.encode())
+        return _digest_of(self)
 
     @property
     def snapshot_id(self) -> str:
@@ -55,6 +55,12 @@ class SnapshotInputs:
         moment = f"{moment}T000000Z" if self.as_of_us % DAY_US == 0 else moment
         model = re.sub(r"[^A-Za-z0-9._-]", "-", self.model_version)
         return f"{moment}-{model}-{self.digest.removeprefix('sha256:')[:8]}"
+
+
+@lru_cache(maxsize=8)
+def _digest_of(inputs: SnapshotInputs) -> str:
+    text = json.dumps({"schema_version": SCHEMA_VERSION, **asdict(inputs)}, sort_keys=True)
+    return sha256_bytes(text.encode())
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

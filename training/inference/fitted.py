@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
+from kernels import Layer
 from training.config import TrainConfig
 from training.network.calibration import Calibration
 from training.network.model import SequenceModel
@@ -47,6 +49,22 @@ class FittedModel:
         kept = self.network.gru.state_dict()
         input_weight, state_weight, input_bias, state_bias = (kept[name].cpu().numpy() for name in names)
         return input_weight, state_weight, input_bias, state_bias
+
+    @property
+    def heads(self) -> tuple[list[Layer], list[Layer]]:
+        """The layers that purchases are told by, and those of spend, as `kernels.run_layers` takes them."""
+        purchases, spend = (
+            [
+                (layer.weight.detach().cpu().numpy(), layer.bias.detach().cpu().numpy())
+                for layer in layers
+                if isinstance(layer, nn.Linear)
+            ]
+            for layers in (
+                [*self.network.body, self.network.rates],
+                [*self.network.spend_body, self.network.spend_rates],
+            )
+        )
+        return purchases, spend
 
     @property
     def state_size(self) -> int:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels import calibrate_hazards
+
 LOWEST_HAZARD, HIGHEST_HAZARD = 1e-7, -math.log(1e-30)
 _LOWEST_SLOPE, _HIGHEST_SLOPE = 0.25, 4.0
 
@@ -27,17 +29,12 @@ class Calibration:
 
     def apply(self, survival: NDArray[np.float64]) -> NDArray[np.float64]:
         """Calibrated survival; any shape, values in [0, 1]."""
-        return self.apply_to_hazard(-np.log(np.clip(survival, 1e-30, 1.0)))
+        return self.apply_to_hazard(np.ascontiguousarray(-np.log(np.clip(survival, 1e-30, 1.0))))
 
     def apply_to_hazard(self, hazard: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Calibrated survival from cumulative hazards -log S of any shape, which are overwritten by it."""
-        np.clip(hazard, LOWEST_HAZARD, HIGHEST_HAZARD, out=hazard)
-        np.log(hazard, out=hazard)
-        hazard *= self.slope
-        hazard += self.shift
-        np.exp(hazard, out=hazard)
-        np.negative(hazard, out=hazard)
-        return np.exp(hazard, out=hazard)
+        """Calibrated survival from cumulative hazards -log S, contiguous and of any shape, which are overwritten by it."""
+        calibrate_hazards(hazard, LOWEST_HAZARD, HIGHEST_HAZARD, self.shift, self.slope)
+        return hazard
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

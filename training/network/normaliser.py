@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from kernels import resolve, standardise
 
 # A value further out than this says "very large" and no more; unseen extremes must not throw the model.
-_LIMIT = 6.0
+HIGHEST_STANDARD = 6.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,11 +26,11 @@ class Normaliser:
 
     def apply(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32[n, num_columns], standardised and clipped."""
-        return standardise(values, self.mean, self.scale, _LIMIT)
+        return standardise(values, self.mean, self.scale, HIGHEST_STANDARD)
 
     def apply_to_one(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """The same of the rows of one customer, whose shape nobody need check."""
-        return resolve("cpu").standardise(values, self.mean, self.scale, _LIMIT)
+        return resolve("cpu").standardise(values, self.mean, self.scale, HIGHEST_STANDARD)
 
 
 def fit_normaliser(values: NDArray[np.float32], *, ignore: Sequence[int] = ()) -> Normaliser:
