@@ -17,7 +17,7 @@ from kernels.operations import (
     window_sums,
 )
 from kernels.registry import Backend, BackendError, backend_names, resolve, why_unavailable
-from kernels.run_operations import OrderedKeys, Runs, find_continued, join_runs
+from kernels.run_operations import JoinPlan, OrderedKeys, Runs, find_continued, join_runs
 from kernels.summary_columns import SUMMARY_COLUMNS
 from kernels.tail_operations import SUMMARY_REACH_DAYS, count_kind, extend_fingerprints, find_latest
 
@@ -32,6 +32,7 @@ __all__ = [
     "WINDOWS_DAYS",
     "Backend",
     "BackendError",
+    "JoinPlan",
     "Layer",
     "OrderedKeys",
     "Runs",

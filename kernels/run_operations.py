@@ -5,6 +5,7 @@ On the CPU alone: they copy from memory to memory, which a device could not do s
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,56 @@ OrderedKeys = tuple[NDArray[np.int64], NDArray[np.uint64], NDArray[np.uint8]]
 _COPIED = (np.uint8, np.int32, np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class JoinPlan:
+    """Runs of rows that are to be joined, looked at once for all columns.
+
+    num_older, num_newer : rows of the arrays
+    runs                 : rows of each customer in either
+    older_from           : int64[num_customers], in [older_begin, older_end]: the rows before it may be left out
+    num_rows             : of all customers together
+
+    raises : ValueError, if rows lie outside the arrays
+    """
+
+    num_older: int
+    num_newer: int
+    runs: Runs
+    older_from: NDArray[np.int64]
+    num_rows: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        runs = _check_runs(self.num_older, self.num_newer, *self.runs)
+        older_from = require_array("older_from", self.older_from, np.int64)
+        if not older_from.shape == runs[0].shape or not ((runs[0] <= older_from) & (older_from <= runs[1])).all():
+            raise ValueError("older_from: found rows outside of [older_begin, older_end]")
+        object.__setattr__(self, "runs", runs)
+        object.__setattr__(self, "older_from", older_from)
+        older_begin, older_end, newer_begin, newer_end = runs
+        object.__setattr__(self, "num_rows", int((older_end - older_begin).sum() + (newer_end - newer_begin).sum()))
+
+    def join(self, older: NDArray[Any], newer: NDArray[Any], out: NDArray[Any], *, whole: bool) -> None:
+        """Of each customer the older rows and behind them the newer ones, customer by customer.
+
+        older, newer : uint8, int32 or int64[num_older], [num_newer]; one dtype
+        out          : of that dtype, [num_rows]: takes the rows
+        whole        : all of them; else the places of the older rows before older_from stay as they are
+        raises       : ValueError for another dtype or length
+        """
+        if older.dtype not in _COPIED:
+            raise ValueError(f"older: found {older.dtype}, expected one of {', '.join(np.dtype(dtype).name for dtype in _COPIED)}")
+        older = require_array("older", older, older.dtype.type)
+        newer = require_array("newer", newer, older.dtype.type)
+        if (len(older), len(newer), len(out)) != (self.num_older, self.num_newer, self.num_rows) or out.dtype != older.dtype:
+            raise ValueError(
+                f"found {len(older)} older rows, {len(newer)} newer ones and room for {len(out)} of {out.dtype}, expected "
+                f"{self.num_older}, {self.num_newer} and {self.num_rows} of {older.dtype}"
+            )
+        from kernels.cpu import join_runs as join  # importing kernels must not wait for the compiler
+
+        join(older, newer, *self.runs, self.runs[0] if whole else self.older_from, out)
+
+
 def join_runs(
     older: NDArray[Any],
     newer: NDArray[Any],
@@ -28,38 +79,18 @@ def join_runs(
     older_end: NDArray[np.int64],
     newer_begin: NDArray[np.int64],
     newer_end: NDArray[np.int64],
-    *,
-    older_from: NDArray[np.int64] | None = None,
-    out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Of each customer the older rows and behind them the newer ones, customer by customer.
+    """`JoinPlan.join` of all rows of one column.
 
     older, newer           : uint8, int32 or int64[num_older], [num_newer]; one dtype
     older_begin, older_end : int64[num_customers]   rows of older
     newer_begin, newer_end : int64[num_customers]   rows of newer
-    older_from             : int64[num_customers]   in [older_begin, older_end]: of the rows before it the places stay as they are;
-                             None: all rows are copied
-    out                    : of that dtype, as long as needed or longer: takes the rows; None: new memory
-    returns                : [rows of all customers together], of that dtype; of `out` as much as was needed
+    returns                : [rows of all customers together], of that dtype
     raises                 : ValueError, if rows lie outside the arrays, or for another dtype
     """
-    if older.dtype not in _COPIED:
-        raise ValueError(f"older: found {older.dtype}, expected one of {', '.join(np.dtype(dtype).name for dtype in _COPIED)}")
-    older = require_array("older", older, older.dtype.type)
-    newer = require_array("newer", newer, older.dtype.type)
-    runs = _check_runs(len(older), len(newer), older_begin, older_end, newer_begin, newer_end)
-    older_from = runs[0] if older_from is None else require_array("older_from", older_from, np.int64)
-    check_rows(runs[0], older_from, num_events=len(older), begin_name="older_begin", stop_name="older_from")
-    check_rows(older_from, runs[1], num_events=len(older), begin_name="older_from", stop_name="older_end")
-    num_rows = int((runs[1] - runs[0]).sum() + (runs[3] - runs[2]).sum())
-    if out is None:
-        out = np.empty(num_rows, older.dtype)
-    elif out.dtype != older.dtype or out.ndim != 1 or len(out) < num_rows or not out.flags.c_contiguous:
-        raise ValueError(f"out: found {out.dtype}{list(out.shape)}, expected {older.dtype} with {num_rows} rows or more")
-    from kernels.cpu import join_runs as join  # importing kernels must not wait for the compiler
-
-    joined = out[:num_rows]
-    join(older, newer, *runs, older_from, joined)
+    plan = JoinPlan(len(older), len(newer), (older_begin, older_end, newer_begin, newer_end), older_begin)
+    joined = np.empty(plan.num_rows, older.dtype)
+    plan.join(older, newer, joined, whole=True)
     return joined
 
 

@@ -24,9 +24,9 @@ from engine.history.manifest import PartRecord
 from engine.history.parts import empty_partition, read_both, read_events, read_partition
 from engine.partition import Partition
 from engine.storage import Place
-from kernels import OrderedKeys, Runs, find_continued, join_runs
+from kernels import JoinPlan, OrderedKeys, Runs, find_continued
 
-# What is copied of every row of a customer, however far back: the rest is read of late rows only by who asks for late rows only.
+# Of all rows of a customer, however far back.
 _COPIED_WHOLE = ("timestamp_us", "kind")
 
 
@@ -80,12 +80,14 @@ class Continuation:
         if chosen is not None:
             older_begin, older_end, newer_begin, newer_end = (rows[chosen] for rows in runs)
             runs, customer_ids = (older_begin, older_end, newer_begin, newer_end), customer_ids.take(pa.array(chosen))
-        num_events = runs[1] - runs[0] + runs[3] - runs[2]
-        num_rows = int(num_events.sum())
+        older_from = runs[0] if older_from is None else older_from
+        plan = JoinPlan(self.older.num_events, self.newer.num_events, runs, older_from)
+        num_rows = plan.num_rows
+        buffers = Buffers() if buffers is None else buffers
 
         def joined(name: str, older: NDArray[Any], newer: NDArray[Any]) -> NDArray[Any]:
-            out = None if buffers is None else buffers.take(name, older.dtype, num_rows)
-            values = join_runs(older, newer, *runs, older_from=None if name in _COPIED_WHOLE else older_from, out=out)
+            values = buffers.take(name, older.dtype, num_rows)
+            plan.join(older, newer, values, whole=name in _COPIED_WHOLE)
             values.flags.writeable = False
             return values
 
@@ -106,7 +108,7 @@ class Continuation:
             names[name] = united.to_pylist()
         return Partition(
             customer_ids=customer_ids,
-            offsets=np.append(0, np.cumsum(num_events)),
+            offsets=np.append(0, np.cumsum(runs[1] - runs[0] + runs[3] - runs[2])),
             store_names=names["store_code"],
             channel_names=names["channel_code"],
             coverage=self.older.coverage,

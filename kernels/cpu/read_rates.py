@@ -79,7 +79,11 @@ def add_up_rates(
 def calibrate_hazards(hazard: NDArray[np.float64], lowest: float, highest: float, shift: float, slope: float) -> None:
     """See kernels.head_operations.calibrate_hazards."""
     flat = hazard.reshape(-1)
-    run_chunks(lambda first, stop: _calibrate(lowest, highest, shift, slope, first, stop, flat), len(flat))
+    num_rows = len(hazard) if hazard.ndim else 1
+    num_bins = len(flat) // max(num_rows, 1)
+    run_chunks(
+        lambda first, stop: _calibrate(lowest, highest, shift, slope, first * num_bins, stop * num_bins, flat), num_rows
+    )
 
 
 def integrate_survivals(widths: NDArray[np.float64], survival: NDArray[np.float32]) -> NDArray[np.float64]:
