@@ -70,9 +70,9 @@ def check_rows(
         return
     if begin.min() < 0 or stop.max() > num_events:
         raise ValueError(f"{begin_name}, {stop_name}: found rows {begin.min()} to {stop.max()}, expected 0 to {num_events}")
-    descending = np.flatnonzero(begin > stop)
-    if len(descending):
-        first = descending[0]
+    is_descending = begin > stop
+    if is_descending.any():
+        first = int(is_descending.argmax())
         raise ValueError(
             f"{begin_name}, {stop_name}: found [{begin[first]}, {stop[first]}) at {first}, expected an end not before its begin"
         )

@@ -28,6 +28,10 @@ from training.device import resolve_device
 # found out in this time, for a small share of what a night costs.
 _NIGHTS_OF_A_ROUND = 32
 
+# glibc asks the system for every array above a threshold and gives it back at once, unless larger ones were freed before: then it
+# keeps up to twice as much (mallopt(3), dynamic threshold). What a bucket needs and frees is far below this.
+_KEPT_BYTES = 24 << 20
+
 _of_thread = threading.local()
 
 
@@ -122,6 +126,7 @@ def _thread_buffers() -> Buffers:
     """Of this thread, which scores one bucket at a time."""
     if not hasattr(_of_thread, "buffers"):
         _of_thread.buffers = Buffers()
+        np.empty(_KEPT_BYTES, np.uint8)  # freed untouched: no page of it is ever there
     buffers: Buffers = _of_thread.buffers
     return buffers
 

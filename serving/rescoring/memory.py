@@ -126,18 +126,25 @@ def begin_from(
     known = np.zeros(len(begin), np.uint64)
     num_orders = np.zeros(len(begin), np.int64)
     initial = np.zeros((len(begin), state_size), np.float32)
-    if memory is not None:
+    if memory is not None and is_known.all():
+        covered += memory.num_events[kept]
+        known, initial = memory.fingerprint[kept], memory.states[kept]
+        num_orders += memory.num_orders[kept]
+    elif memory is not None:
         row = kept[is_known]
         covered[is_known] += memory.num_events[row]
         known[is_known] = memory.fingerprint[row]
         num_orders[is_known] = memory.num_orders[row]
         initial[is_known] = memory.states[row]
     is_rolled_on = settled.copy()
-    fingerprint = np.empty(len(begin), np.uint64)
+    fingerprint = np.zeros(len(begin), np.uint64)
     columns = _columns(partition)
-    trusted, doubted = np.flatnonzero(settled), np.flatnonzero(~settled)
-    fingerprint[trusted] = extend_fingerprints(*columns, begin[trusted], covered[trusted], end[trusted], known[trusted])
-    if len(doubted):
+    doubted = np.flatnonzero(~settled)
+    if len(doubted) == 0:
+        fingerprint = extend_fingerprints(*columns, begin, covered, end, known)
+    else:
+        trusted = np.flatnonzero(settled)
+        fingerprint[trusted] = extend_fingerprints(*columns, begin[trusted], covered[trusted], end[trusted], known[trusted])
         most = np.minimum(covered, end)
         found = fingerprint_events(*columns, begin[doubted], most[doubted], end[doubted])
         fingerprint[doubted] = found[:, 1]

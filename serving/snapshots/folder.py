@@ -289,10 +289,14 @@ def _pointer(store: StoreLike, snapshot_id: str, *, previous_id: str | None, has
 
 
 def _encode(batch: pa.RecordBatch) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, batch.schema) as writer:
+    """The bytes of a file, in one piece of memory of the right size: one that grows would be copied again and again."""
+    counted = pa.MockOutputStream()
+    with pa.ipc.new_file(counted, batch.schema) as writer:
         writer.write_batch(batch)
-    return sink.getvalue()
+    data = pa.allocate_buffer(counted.size())
+    with pa.FixedSizeBufferWriter(data) as sink, pa.ipc.new_file(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    return data
 
 
 def _open_bucket(folder: Place, file: BucketFile, schema: pa.Schema) -> pa.RecordBatch:
