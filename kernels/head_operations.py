@@ -39,7 +39,9 @@ def run_layers(
     scale = require_array("scale", scale, np.float32)
     check_lengths(state=state, seen=seen)
     if not len(mean) == len(scale) == seen.shape[1]:
-        raise ValueError(f"mean, scale: found {len(mean)} and {len(scale)} entries, expected one for each of {seen.shape[1]} columns")
+        raise ValueError(
+            f"mean, scale: found {len(mean)} and {len(scale)} entries, expected one for each of {seen.shape[1]} columns"
+        )
     outputs = {_check_layers(layers, state.shape[1] + seen.shape[1]) for layers in heads}
     if len(outputs) != 1:
         raise ValueError(f"heads: found {sorted(outputs)} outputs, expected heads with one number of them")

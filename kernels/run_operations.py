@@ -59,7 +59,9 @@ class JoinPlan:
         raises       : ValueError for another dtype or length
         """
         if older.dtype not in _COPIED:
-            raise ValueError(f"older: found {older.dtype}, expected one of {', '.join(np.dtype(dtype).name for dtype in _COPIED)}")
+            raise ValueError(
+                f"older: found {older.dtype}, expected one of {', '.join(np.dtype(dtype).name for dtype in _COPIED)}"
+            )
         older = require_array("older", older, older.dtype.type)
         newer = require_array("newer", newer, older.dtype.type)
         if (len(older), len(newer), len(out)) != (self.num_older, self.num_newer, self.num_rows) or out.dtype != older.dtype:

@@ -23,7 +23,7 @@ def find_latest(
     since_us: int,
     before_us: int,
 ) -> NDArray[np.int64]:
-    """The last row of a kind of each query in [since_us, before_us); the walk goes back from the end and no further than since_us.
+    """The last row of a kind of each query in [since_us, before_us); nothing older is looked at.
 
     timestamp_us, kind : [num_events], times ascending within a query
     wanted             : one of kernels.kinds

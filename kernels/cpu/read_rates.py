@@ -63,8 +63,8 @@ def _exp(value: float) -> float:
     series = 1 / 5040 + rest * (1 / 40320 + rest * (1 / 362880 + rest * (1 / 3628800 + rest * (1 / 39916800))))
     series = 1 / 6 + rest * (1 / 24 + rest * (1 / 120 + rest * (1 / 720 + rest * series)))
     series = 1.0 + rest * (1.0 + rest * (0.5 + rest * series))
-    scale: float = _number((np.int64(power) + _BIAS) << _MANTISSA_BITS)
-    return series * scale
+    found: float = series * _number((np.int64(power) + _BIAS) << _MANTISSA_BITS)
+    return found
 
 
 def add_up_rates(
@@ -81,9 +81,7 @@ def calibrate_hazards(hazard: NDArray[np.float64], lowest: float, highest: float
     flat = hazard.reshape(-1)
     num_rows = len(hazard) if hazard.ndim else 1
     num_bins = len(flat) // max(num_rows, 1)
-    run_chunks(
-        lambda first, stop: _calibrate(lowest, highest, shift, slope, first * num_bins, stop * num_bins, flat), num_rows
-    )
+    run_chunks(lambda first, stop: _calibrate(lowest, highest, shift, slope, first * num_bins, stop * num_bins, flat), num_rows)
 
 
 def integrate_survivals(widths: NDArray[np.float64], survival: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -123,7 +121,9 @@ def _add_up(
 
 
 @compile_loop((types.float64, types.float64, types.float64, types.float64, INDEX, INDEX, output(types.float64, 1)))
-def _calibrate(lowest: float, highest: float, shift: float, slope: float, first: int, stop: int, hazard: NDArray[np.float64]) -> None:
+def _calibrate(
+    lowest: float, highest: float, shift: float, slope: float, first: int, stop: int, hazard: NDArray[np.float64]
+) -> None:
     some = hazard[first:stop]
     for place in range(len(some)):
         hazard_here = some[place]

@@ -21,7 +21,7 @@ from kernels.cpu.chunks import run_chunks
 from kernels.cpu.compilation import FLOAT32_ROWS, FLOAT32S, INDEX, INT64S, compile_loop, output
 from kernels.cpu.vectors import HAS_WIDE_REGISTERS, LANES, constant, emit_exp, load, multiply_add, splat, store
 
-# Sums of a block of units for two vectors of rows, beside a weight and two vectors of inputs: 32 wide registers, or 16 narrow ones.
+# Sums of a block of units for two vectors of rows must fit beside a weight and two vectors: 32 wide registers, or 16 narrow ones.
 _UNITS = 8 if HAS_WIDE_REGISTERS else 5
 _VECTORS = 2
 _ROWS = _VECTORS * LANES

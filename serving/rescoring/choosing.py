@@ -72,14 +72,10 @@ def choose(layers: Layers, memory: Memory | None, inputs: SnapshotInputs, buffer
         with times.of("read"):
             partition, customer_index = _put_together(one, memory, of_one, settled, inputs, buffers)
         with times.of("match"):
-            found = begin_from(
-                memory, partition, customer_index, of_one, settled, inputs.as_of_us, state_size=inputs.state_size
-            )
+            found = begin_from(memory, partition, customer_index, of_one, settled, inputs.as_of_us, state_size=inputs.state_size)
         begun.append(found)
         asked.append(
-            Asked(
-                partition=partition, customer_index=customer_index, begin=found.begin, end=found.end, initial=found.initial
-            )
+            Asked(partition=partition, customer_index=customer_index, begin=found.begin, end=found.end, initial=found.initial)
         )
     with times.of("match"):
         num_events = [one.end - one.partition.offsets[one.customer_index] for one in asked]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,9 @@ from engine.schema import EventKind
 from engine.storage import StoreLike
 from kernels import count_kind, extend_fingerprints, fingerprint_events, locate_instants
 from serving.snapshots import BucketFile, SnapshotInputs, floats, open_bucket_file, snapshot_folder
+
+_Int64s, _Int32s = NDArray[np.int64], NDArray[np.int32]
+_Columns = tuple[_Int64s, NDArray[np.uint8], _Int64s, _Int64s, _Int64s, _Int32s, _Int32s, _Int32s, _Int32s, _Int32s, _Int32s]
 
 _logger = logging.getLogger(__name__)
 
@@ -165,7 +167,7 @@ def begin_from(
     )
 
 
-def _columns(partition: Partition) -> tuple[NDArray[Any], ...]:
+def _columns(partition: Partition) -> _Columns:
     """As fingerprints take them."""
     return (
         partition.timestamp_us,

@@ -1,4 +1,4 @@
-"""Pieces of a bucket: together they are the bucket, customer by customer, and only who was touched is folded."""
+"""Pieces of a bucket: together they are the bucket, customer by customer, only who was touched is folded, and what is settled is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.history import History
+from engine.history import Buffers, History, Layers
 from engine.ingest import ingest
 from engine.schema import EVENT_SCHEMA
 from tests.engine.conftest import WriteSource
@@ -59,3 +59,64 @@ def test_a_bucket_of_one_part_is_one_piece_without_a_copy(store: Path, write_tex
     assert all(len(each) == 1 and each[0].is_here.all() for each in pieces)
     assert sum(each[0].partition.num_customers for each in pieces) == 2
     assert not any(each[0].partition.timestamp_us.flags.owndata for each in pieces if each[0].partition.num_events)
+
+
+def settled_events(layers: Layers) -> dict[str, int]:
+    """Customer -> how many first events are told to be settled."""
+    found: dict[str, int] = {}
+    for piece in (layers.alone, layers.late):
+        if piece is not None:
+            ids = piece.partition.customer_ids.to_pylist()
+            found |= {ids[at]: int(piece.num_settled[at]) for at in np.flatnonzero(piece.is_here)}
+    if layers.continued is not None:
+        found |= dict(zip(layers.continued.customer_ids.to_pylist(), layers.continued.num_settled.tolist(), strict=True))
+    return found
+
+
+def test_what_is_settled_is_what_the_earlier_parts_gave_and_nothing_moved_since(store: Path, write_text: WriteSource) -> None:
+    nights = [
+        [f"{name},2017-01-0{day},{name}{day},1,s" for name in "abcdefg" for day in (1, 3)],
+        ["a,2017-01-05,a5,1,s", "b,2017-01-05,b5,1,s", "c,2017-01-05,c5,1,s", "d,2017-01-02,d2,1,s", "new,2017-01-05,n5,1,s"],
+        ["a,2017-01-06,a6,1,s", "b,2017-01-05,b5,9,s", "d,2017-01-07,d7,1,s", "e,2017-01-06,e6,1,s", "f,2017-01-02,f2,1,s"],
+    ]
+    for night, lines in enumerate(nights):
+        ingest(store, [write_text(f"{night}.csv", HEADER, *lines)], num_buckets=1)
+    history = History.open(store)
+    hashes = [part.sha256 for part in history.parts(0)]
+    assert len(hashes) == 3
+    everybody = ["a", "b", "c", "d", "e", "f", "g", "new"]
+    expected = {
+        (): [0, 0, 0, 0, 0, 0, 0, 0],
+        (hashes[1],): [0, 0, 0, 0, 0, 0, 0, 0],  # not the first part any more: nothing is known of it
+        (hashes[0],): [2, 2, 2, 0, 2, 0, 2, 0],  # d and f have events before the last one that they had
+        tuple(hashes[:2]): [3, 2, 3, 0, 2, 0, 2, 1],  # of b an event of the second part is replaced
+        tuple(hashes): [3 + 1, 3, 3, 4, 3, 3, 2, 1],
+    }
+    for settled, numbers in expected.items():
+        assert settled_events(history.layers(0, settled=settled)) == dict(zip(everybody, numbers, strict=True)), len(settled)
+
+
+def test_customers_are_put_together_as_far_back_as_is_asked_in_memory_that_is_used_again(
+    store: Path, write_text: WriteSource
+) -> None:
+    ingest_nights(store, write_text)
+    history = History.open(store)
+    buffers = Buffers()
+    num_joined = 0
+    for bucket in range(history.num_buckets):
+        continued = history.layers(bucket).continued
+        assert continued is not None
+        whole = continued.join()
+        chosen = np.arange(len(continued.customer_ids))[::-1].copy()
+        older_from = continued.runs[1][chosen]
+        tails = continued.join(chosen, older_from, buffers)
+        assert tails.customer_ids.to_pylist() == whole.customer_ids.to_pylist()[::-1]
+        for place, customer in enumerate(chosen):
+            ours, theirs = slice(*tails.offsets[place : place + 2]), slice(*whole.offsets[customer : customer + 2])
+            num_newer = int((continued.runs[3] - continued.runs[2])[customer])
+            for name in COLUMNS:
+                one, other = getattr(tails, name)[ours], getattr(whole, name)[theirs]
+                since = 0 if name in ("timestamp_us", "kind") else len(other) - num_newer
+                assert one[since:].tolist() == other[since:].tolist()
+            num_joined += 1
+    assert num_joined > 2

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kernels import OrderedKeys, Runs, find_continued, join_runs, run_operations
+from kernels import JoinPlan, OrderedKeys, Runs, find_continued, join_runs, run_operations
 
 
 def _offsets(lengths: list[int]) -> NDArray[np.int64]:
@@ -79,3 +79,16 @@ def test_rows_outside_and_other_types_are_refused() -> None:
         join_runs(np.zeros(1), np.zeros(1), *_runs([1], [1]))
     with pytest.raises(ValueError, match="newer: found int32"):
         join_runs(np.arange(2), np.arange(1, dtype=np.int32), *_runs([2], [1]))
+
+
+def test_rows_that_may_be_left_out_are_left_as_they_were() -> None:
+    plan = JoinPlan(5, 2, _runs([3, 2], [1, 1]), np.array([2, 3]))
+    joined = np.full(plan.num_rows, -1)
+    plan.join(np.arange(5), 10 + np.arange(2), joined, whole=False)
+    assert joined.tolist() == [-1, -1, 2, 10, 3, 4, 11]
+    plan.join(np.arange(5), 10 + np.arange(2), joined, whole=True)
+    assert joined.tolist() == [0, 1, 2, 10, 3, 4, 11]
+    with pytest.raises(ValueError, match="older_from: found rows outside"):
+        JoinPlan(5, 2, _runs([3, 2], [1, 1]), np.array([4, 3]))
+    with pytest.raises(ValueError, match="room for 6 of int64"):
+        plan.join(np.arange(5), np.arange(2), joined[:6], whole=True)

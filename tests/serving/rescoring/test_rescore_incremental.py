@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 from collections.abc import Callable
@@ -14,11 +15,12 @@ import torch
 
 from engine.errors import IntegrityError
 from engine.executors import InlineExecutor
-from engine.history import History
+from engine.history import History, checks
 from engine.ingest import ingest
 from engine.instants import DAY_US, format_instant
 from engine.upkeep import compact, erase_from_history
-from serving.rescoring import bucket_task, scorer
+from kernels import fingerprint_events
+from serving.rescoring import bucket_task, memory, scorer
 from serving.rescoring import rescore as rescoring
 from serving.rescoring.rescore import RescoreReport, rescore
 from serving.snapshots import erase_from_snapshots, open_snapshot, set_current, snapshot_folder
@@ -210,6 +212,63 @@ def test_a_part_that_changed_since_it_was_hashed_is_refused_and_named(store: Pat
     path.write_bytes(data)
     with pytest.raises(IntegrityError, match=history.manifest.parts[0].path):
         run(store, TRAINED_AS_OF_US + DAY_US)
+
+
+def test_a_part_that_rots_without_a_trace_is_found_in_its_turn(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "_identities", lambda history, part: [])  # the file system says nothing
+    monkeypatch.setattr(bucket_task, "_NIGHTS_OF_A_ROUND", 3)
+    run(store, TRAINED_AS_OF_US)
+    history = History.open(store)
+    path = store / "history" / history.manifest.parts[0].files[1][0]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(IntegrityError, match=history.manifest.parts[0].path):
+        for night in range(1, 4):
+            run(store, TRAINED_AS_OF_US + night * DAY_US)
+
+
+def test_nights_that_correct_the_night_before_give_the_scores_of_a_full_rescoring(store: Path) -> None:
+    run(store, TRAINED_AS_OF_US)
+    for night in range(1, 5):
+        as_of_us = TRAINED_AS_OF_US + night * DAY_US
+        ingest_lines(
+            store,
+            *(f"customer {n},{at(as_of_us, -0.5)},night{night}-{n},9,east" for n in range(0, 60, 2)),
+            *(f"customer {n},{at(as_of_us, -1.5)},night{night - 1}-{n},5,west" for n in range(0, 60, 6)),
+            *(f"customer {n},{at(as_of_us, -1.6)},before{night}-{n},5,west" for n in range(2, 60, 6)),
+        )
+        rolled, full = run_both(store, as_of_us)
+        assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
+        assert rolled.num_rolled_on > 5
+
+
+def test_who_is_settled_has_no_event_read_that_its_state_covers(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(store, TRAINED_AS_OF_US)
+    new_orders(store, TRAINED_AS_OF_US + DAY_US)
+    walked = []
+
+    def count(*arguments: np.ndarray) -> np.ndarray:
+        walked.append(len(arguments[-1]))
+        return fingerprint_events(*arguments)
+
+    monkeypatch.setattr(memory, "fingerprint_events", count)
+    report = run(store, TRAINED_AS_OF_US + DAY_US)
+    assert sum(walked) == report.num_begun_anew < report.num_rolled_on + report.num_unchanged
+
+
+def test_a_snapshot_that_does_not_tell_its_parts_is_begun_from_all_the_same(store: Path) -> None:
+    first = run(store, TRAINED_AS_OF_US)
+    path = snapshot_folder(store, first.snapshot_id) / "manifest.json"
+    manifest = json.loads(path.read_bytes())
+    assert all(file.pop("parts") for file in manifest["files"])
+    path.write_text(json.dumps(manifest))
+    set_current(store, first.snapshot_id)
+    new_orders(store, TRAINED_AS_OF_US + DAY_US)
+    rolled, full = run_both(store, TRAINED_AS_OF_US + DAY_US)
+    assert rolled.begun_from == first.snapshot_id
+    assert rolled.num_rolled_on + rolled.num_unchanged > 10
+    assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
 
 
 def test_a_gpu_that_fails_in_the_middle_costs_its_buckets_and_no_score(
