@@ -17,8 +17,11 @@ from engine.storage import StoreLike
 from kernels import count_kind, extend_fingerprints, fingerprint_events, locate_instants
 from serving.snapshots import BucketFile, SnapshotInputs, floats, open_bucket_file, snapshot_folder
 
-_Int64s, _Int32s = NDArray[np.int64], NDArray[np.int32]
-_Columns = tuple[_Int64s, NDArray[np.uint8], _Int64s, _Int64s, _Int64s, _Int32s, _Int32s, _Int32s, _Int32s, _Int32s, _Int32s]
+_Int64s = NDArray[np.int64]
+_Int32s = NDArray[np.int32]
+_Codes = tuple[_Int32s, _Int32s, _Int32s, _Int32s, _Int32s, _Int32s]
+# of events, as fingerprints take them
+_Columns = tuple[_Int64s, NDArray[np.uint8], _Int64s, _Int64s, _Int64s, *_Codes]
 
 _logger = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Pieces of a bucket: together they are the bucket, customer by customer, only who was touched is folded, and what is settled is."""
+"""Pieces of a bucket: together they are the bucket, customer by customer, and only who was touched is folded."""
 
 from __future__ import annotations
 
