@@ -17,7 +17,7 @@ from kernels.operations import (
     window_sums,
 )
 from kernels.registry import Backend, BackendError, backend_names, resolve, why_unavailable
-from kernels.run_operations import JoinPlan, OrderedKeys, Runs, find_continued, join_runs
+from kernels.run_operations import JoinPlan, OrderedKeys, Runs, find_continued, join_runs, merge_texts
 from kernels.summary_columns import SUMMARY_COLUMNS
 from kernels.tail_operations import SUMMARY_REACH_DAYS, count_kind, extend_fingerprints, find_latest
 
@@ -53,6 +53,7 @@ __all__ = [
     "integrate_survivals",
     "join_runs",
     "locate_instants",
+    "merge_texts",
     "next_selected",
     "resolve",
     "roll_states",

@@ -112,6 +112,28 @@ def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs) -> NDArra
     return find(of_older, of_newer, checked, _MOST_PAIRS)
 
 
+def merge_texts(
+    first: NDArray[np.uint8], first_offsets: NDArray[np.int32], second: NDArray[np.uint8], second_offsets: NDArray[np.int32]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where each text of two lists stands among the distinct ones of both; what both have has one place.
+
+    first, second : uint8[num_bytes]   texts end to end
+    the offsets   : int32[num_texts + 1]   text i is data[offsets[i]:offsets[i + 1]]; texts ascend by bytes, none comes twice
+    returns       : int64[num_first], int64[num_second], ascending
+    raises        : ValueError, if offsets descend or leave the data
+    """
+    pairs: list[NDArray[Any]] = []
+    for name, data, offsets in (("first", first, first_offsets), ("second", second, second_offsets)):
+        data = require_array(name, data, np.uint8)
+        offsets = require_array(f"{name}_offsets", offsets, np.int32)
+        if len(offsets) == 0 or offsets[0] < 0 or offsets[-1] > len(data) or (offsets[1:] < offsets[:-1]).any():
+            raise ValueError(f"{name}_offsets: expected ascending places from 0 to {len(data)}, one more than there are texts")
+        pairs += [data, offsets]
+    from kernels.cpu import merge_texts as merge  # importing kernels must not wait for the compiler
+
+    return merge(*pairs)
+
+
 def _check_keys(name: str, keys: OrderedKeys) -> OrderedKeys:
     time_us = require_array(f"{name}_us", keys[0], np.int64)
     key = require_array(f"{name}_key", keys[1], np.uint64)

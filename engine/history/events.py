@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.schema import EVENT_SCHEMA, ORDER_KINDS
+from kernels import merge_texts
 
 NUMERIC_COLUMNS: tuple[str, ...] = tuple(name for name in EVENT_SCHEMA.names if name not in ("store_code", "channel_code"))
 CODE_COLUMNS: tuple[str, ...] = ("store_code", "channel_code")
@@ -76,22 +77,32 @@ def unite(first: pa.StringArray, second: pa.StringArray) -> tuple[pa.StringArray
 
     first, second : ascending, each without duplicates
     """
-    known_as = np.asarray(pc.fill_null(pc.index_in(first, value_set=second), -1))
-    known = np.flatnonzero(known_as >= 0)
-    place = np.zeros(len(second), np.int64)
-    place[known_as[known]] = known
-    is_known = np.zeros(len(second), bool)
-    is_known[known_as[known]] = True
-    fresh = np.flatnonzero(~is_known)
-    place[fresh] = place_texts(first, second.take(pa.array(fresh)))
-    first_place = np.arange(len(first)) + np.searchsorted(place[fresh], np.arange(len(first)), side="right")
-    second_place = place + np.cumsum(~is_known) - ~is_known  # as many fresh ones lie before it
-    if len(fresh) == 0:
+    first_place, second_place = merge_texts(*_bytes_of(first), *_bytes_of(second))
+    num_places = 1 + max(first_place[-1] if len(first) else -1, second_place[-1] if len(second) else -1)
+    if num_places == len(first):
         return first, first_place, second_place
-    order = np.empty(len(first) + len(fresh), np.int64)
+    order = np.empty(num_places, np.int64)
+    order[second_place] = len(first) + np.arange(len(second))
     order[first_place] = np.arange(len(first))
-    order[second_place[fresh]] = len(first) + np.arange(len(fresh))
-    return pa.concat_arrays([first, second.take(pa.array(fresh))]).take(pa.array(order)), first_place, second_place
+    return pa.concat_arrays([first, second]).take(pa.array(order)), first_place, second_place
+
+
+def find_texts(wanted: pa.StringArray, texts: pa.StringArray) -> NDArray[np.int64]:
+    """int64[num_wanted]: row of each wanted text, -1 where it is not there. Both ascend, and hold none twice."""
+    place, place_of_text = merge_texts(*_bytes_of(wanted), *_bytes_of(texts))
+    row = np.searchsorted(place_of_text, place)
+    row[row == len(texts)] = -1
+    is_there = place_of_text[row] == place if len(texts) else np.zeros(len(wanted), bool)
+    return np.where(is_there, row, -1)
+
+
+def _bytes_of(texts: pa.StringArray) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """The bytes of texts, none of them null, and where each begins."""
+    if len(texts) == 0:
+        return np.zeros(0, np.uint8), np.zeros(1, np.int32)
+    _, offset_bytes, text_bytes = texts.buffers()
+    offsets = np.frombuffer(offset_bytes, np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return np.zeros(0, np.uint8) if text_bytes is None else np.frombuffer(text_bytes, np.uint8), offsets
 
 
 def renumber(code: NDArray[np.generic], place: NDArray[np.int64]) -> NDArray[np.generic]:

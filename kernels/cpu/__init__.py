@@ -9,6 +9,7 @@ from kernels.cpu.gather_sequences import gather_sequences
 from kernels.cpu.hash_strings import hash_strings
 from kernels.cpu.join_runs import find_continued, join_runs
 from kernels.cpu.locate_instants import locate_instants
+from kernels.cpu.merge_texts import merge_texts
 from kernels.cpu.next_selected import next_selected
 from kernels.cpu.read_rates import add_up_rates, calibrate_hazards, integrate_survivals
 from kernels.cpu.roll_states import roll_states
@@ -35,6 +36,7 @@ __all__ = [
     "integrate_survivals",
     "join_runs",
     "locate_instants",
+    "merge_texts",
     "next_selected",
     "roll_states",
     "run_layers",

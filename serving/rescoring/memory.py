@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.errors import IntegrityError
+from engine.history.events import find_texts
 from engine.partition import Partition
 from engine.schema import EventKind
 from engine.storage import StoreLike
@@ -85,10 +85,10 @@ def open_memory(store: StoreLike, snapshot_id: str, file: BucketFile, inputs: Sn
 
 
 def find_kept(memory: Memory | None, customer_ids: pa.StringArray) -> NDArray[np.int64]:
-    """int64[n]: where the memory has each customer, -1 where it does not."""
+    """int64[n]: where the memory has each customer, -1 where it does not; ids ascend."""
     if memory is None:
         return np.full(len(customer_ids), -1, np.int64)
-    return np.asarray(pc.fill_null(pc.index_in(customer_ids, value_set=memory.customer_ids), -1)).astype(np.int64)
+    return find_texts(customer_ids, memory.customer_ids)
 
 
 def is_settled(memory: Memory | None, kept: NDArray[np.int64], num_settled: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from kernels import JoinPlan, OrderedKeys, Runs, find_continued, join_runs, run_operations
+from kernels import JoinPlan, OrderedKeys, Runs, find_continued, join_runs, merge_texts, run_operations
 
 
 def _offsets(lengths: list[int]) -> NDArray[np.int64]:
@@ -92,3 +92,20 @@ def test_rows_that_may_be_left_out_are_left_as_they_were() -> None:
         JoinPlan(5, 2, _runs([3, 2], [1, 1]), np.array([4, 3]))
     with pytest.raises(ValueError, match="room for 6 of int64"):
         plan.join(np.arange(5), np.arange(2), joined[:6], whole=True)
+
+
+@given(first=st.sets(st.text("aböc", max_size=3)), second=st.sets(st.text("aböc", max_size=3)))
+def test_texts_of_two_lists_have_their_places_among_all(first: set[str], second: set[str]) -> None:
+    both = sorted(text.encode() for text in first | second)
+    lists = [sorted(text.encode() for text in texts) for texts in (first, second)]
+    data = [
+        (np.frombuffer(b"".join(texts), np.uint8), _offsets([len(text) for text in texts]).astype(np.int32)) for texts in lists
+    ]
+    for places, texts in zip(merge_texts(*data[0], *data[1]), lists, strict=True):
+        assert places.tolist() == [both.index(text) for text in texts]
+
+
+def test_texts_outside_their_bytes_are_refused() -> None:
+    data, offsets = np.zeros(3, np.uint8), np.array([0, 2, 4], np.int32)
+    with pytest.raises(ValueError, match="second_offsets: expected ascending places from 0 to 3"):
+        merge_texts(data, offsets[:2], data, offsets)
