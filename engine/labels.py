@@ -33,36 +33,22 @@ def next_purchase_us(
     return next_selected(partition.timestamp_us, partition.is_purchase, begin, stop, backend=backend)
 
 
-def purchases_before(partition: Partition, as_of_us: int, *, backend: str = "cpu") -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Purchases of each customer strictly before an instant, and the event of the last one.
-
-    returns : int64[num_customers] twice, their number and the row of the last; -1 for the row where there is none
-    """
-    customers = np.arange(partition.num_customers, dtype=np.int64)
-    instants_us = np.full(len(customers), as_of_us, np.int64)
-    end = locate_instants(partition.timestamp_us, partition.offsets, customers, instants_us, backend=backend)
-    counted = count_selected(partition.is_purchase, partition.offsets[:-1], end, backend=backend)
-    return counted[:, 0], np.where(counted[:, 0] > 0, partition.offsets[:-1] + counted[:, 1], -1)
-
-
 def eligible(partition: Partition, as_of_us: int, active_within_days: float, *, backend: str = "cpu") -> NDArray[np.int64]:
     """Customers with a purchase in [as_of - active_within_days, as_of).
 
     returns : int64[num_eligible], ascending indices of customers
     raises  : InvalidArgumentError, if active_within_days is not positive
     """
-    return are_eligible(partition, purchases_before(partition, as_of_us, backend=backend)[1], as_of_us, active_within_days)
-
-
-def are_eligible(
-    partition: Partition, last_purchase: NDArray[np.int64], as_of_us: int, active_within_days: float
-) -> NDArray[np.int64]:
-    """`eligible`, for who has the rows of the last purchases from `purchases_before` already."""
     if not active_within_days > 0:
         raise InvalidArgumentError("active_within_days", f"found {active_within_days}, expected a number of days above 0")
-    customers = np.flatnonzero(last_purchase >= 0)
-    since_us = as_of_us - round(active_within_days * DAY_US)
-    return customers[partition.timestamp_us[last_purchase[customers]] >= since_us]
+    customers = np.arange(partition.num_customers, dtype=np.int64)
+    instants_us = np.full(len(customers), as_of_us, np.int64)
+    end = locate_instants(partition.timestamp_us, partition.offsets, customers, instants_us, backend=backend)
+    counted = count_selected(partition.is_purchase, partition.offsets[:-1], end, backend=backend)
+    customers = np.flatnonzero(counted[:, 0] > 0)
+    last_us = partition.timestamp_us[partition.offsets[customers] + counted[customers, 1]]
+    found: NDArray[np.int64] = customers[last_us >= as_of_us - round(active_within_days * DAY_US)]
+    return found
 
 
 def churned(

@@ -12,7 +12,7 @@ from engine.activity import DailyActivity
 from engine.errors import InvalidArgumentError
 from engine.partition import Partition
 from kernels import integrate_survivals
-from kernels.cpu.forward_one import integrate_survival
+from kernels.cpu import integrate_survivals as integrate_curves  # of one customer, whose arrays nobody need check
 from training.bundles.bundle import Bundle
 from training.inference import survival_curves
 
@@ -94,6 +94,4 @@ def expected_days_to_purchase(edges_days: NDArray[np.float64], survival: NDArray
 
 def expected_days_of_one(widths_days: NDArray[np.float64], survival: NDArray[np.float32]) -> float:
     """The same of one customer: a bin's width and the survival at its end, [num_bins] of each."""
-    days = np.empty(1)
-    integrate_survival(widths_days, survival, days)
-    return float(days[0])
+    return float(integrate_curves(widths_days, survival[None])[0])

@@ -15,6 +15,7 @@ from engine.errors import AsOfError, InvalidArgumentError, UnknownCustomerError
 from engine.hashing import bucket_of
 from engine.history.checks import check_parts
 from engine.history.folding import fold, to_partition
+from engine.history.layers import Layers, read_layers
 from engine.history.manifest import Manifest, PartRecord, read_manifest
 from engine.history.parts import (
     empty_partition,
@@ -24,7 +25,6 @@ from engine.history.parts import (
     read_events,
     read_partition,
 )
-from engine.history.pieces import Layers, Piece, read_layers, read_pieces
 from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 from engine.storage import Place, StoreLike, is_remote, resolve
@@ -171,15 +171,8 @@ class History:
         """The parts of a bucket, the oldest first."""
         return self._parts.get(bucket, ())
 
-    def pieces(self, bucket: int) -> tuple[Piece, ...]:
-        """The events of a bucket for one pass: as few as can be are folded, and nothing is kept.
-
-        raises : IntegrityError
-        """
-        return read_pieces(self.store / HISTORY_FOLDER, self.parts(bucket), self._coverage)
-
     def layers(self, bucket: int, *, settled: Sequence[str] = ()) -> Layers:
-        """The same before those are put together who come with later events only, for who reads little of their past.
+        """The events of a bucket for one pass: nothing is kept, and as little as can be is put together.
 
         settled : hashes of the parts that the bucket had once; of no use, and all is new, unless they are its first ones still
         raises  : IntegrityError

@@ -12,7 +12,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from kernels.cpu.compilation import FLOAT32_ROWS, FLOAT32S, FLOAT64S, INT64S, compile_loop, output
+from kernels.cpu.compilation import FLOAT32_ROWS, FLOAT32S, INT64S, compile_loop, output
 from kernels.loops.compilation import compile_part
 
 
@@ -109,20 +109,3 @@ def run_head(
         rate = min(max(values[place], lowest), highest)
         up_to += widths[place] * math.exp(rate + added)
         total[place] = up_to
-
-
-@compile_loop((FLOAT64S, FLOAT32S, output(types.float64, 1)))
-def integrate_survival(widths: NDArray[np.float64], survival: NDArray[np.float32], days: NDArray[np.float64]) -> None:
-    """The area under a survival curve that falls exponentially inside each bin, in days.
-
-    widths, survival : [num_bins], of each bin and at its end
-    days             : float64[1], to be filled
-    """
-    total, before, log_before = 0.0, 1.0, 0.0
-    for place in range(len(widths)):
-        after = np.float64(survival[place])  # `float` would leave a float32 one
-        log_after = math.log(after)
-        fall = log_before - log_after
-        total += widths[place] * ((before - after) / fall if fall > 1e-9 else after)
-        before, log_before = after, log_after
-    days[0] = total

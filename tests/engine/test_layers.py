@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.history import Buffers, History, Layers
+from engine.history import Buffers, History, Layers, Piece
 from engine.ingest import ingest
 from engine.schema import EVENT_SCHEMA
 from tests.engine.conftest import WriteSource
@@ -25,12 +25,24 @@ def ingest_nights(store: Path, write_text: WriteSource) -> History:
     return History.open(store)
 
 
+def pieces_of(layers: Layers) -> list[Piece]:
+    """The layers as pieces, those who are continued put together."""
+    pieces = [piece for piece in (layers.alone, layers.late) if piece is not None]
+    if layers.continued is not None:
+        joined = layers.continued.join()
+        is_here = np.ones(joined.num_customers, bool)
+        pieces.insert(
+            1, Piece(partition=joined, is_here=is_here, rank=layers.continued.rank, num_settled=layers.continued.num_settled)
+        )
+    return pieces
+
+
 def test_pieces_say_together_what_the_partition_says(store: Path, write_text: WriteSource) -> None:
     history = ingest_nights(store, write_text)
     assert max(len(parts) for parts in history.manifest.parts_by_bucket().values()) > 1
     num_touched = 0
     for bucket in range(history.num_buckets):
-        whole, pieces = history.partition(bucket), history.pieces(bucket)
+        whole, pieces = history.partition(bucket), pieces_of(history.layers(bucket))
         ranks = np.sort(np.concatenate([piece.rank[piece.is_here] for piece in pieces]))
         assert ranks.tolist() == list(range(whole.num_customers))
         num_touched += sum(int(piece.is_here.sum()) for piece in pieces[1:])
@@ -55,7 +67,7 @@ def test_pieces_say_together_what_the_partition_says(store: Path, write_text: Wr
 def test_a_bucket_of_one_part_is_one_piece_without_a_copy(store: Path, write_text: WriteSource) -> None:
     ingest(store, [write_text("a.csv", HEADER, "a,2017-01-01,1,1,s", "b,2017-01-01,2,1,s")], num_buckets=8)
     history = History.open(store)
-    pieces = [history.pieces(bucket) for bucket in range(8)]
+    pieces = [pieces_of(history.layers(bucket)) for bucket in range(8)]
     assert all(len(each) == 1 and each[0].is_here.all() for each in pieces)
     assert sum(each[0].partition.num_customers for each in pieces) == 2
     assert not any(each[0].partition.timestamp_us.flags.owndata for each in pieces if each[0].partition.num_events)

@@ -32,7 +32,7 @@ _COPIED_WHOLE = ("timestamp_us", "kind")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Piece:
-    """Some customers of a bucket. Every customer of a bucket is in one of its pieces, once.
+    """Customers of a bucket whose events lie together.
 
     partition   : holds their events; those of other customers in it are out of date
     is_here     : bool[num_customers of the partition]
@@ -187,17 +187,6 @@ def read_layers(history: Place, parts: Sequence[PartRecord], coverage: Coverage,
         merged = to_partition(fold_onto(_excerpt(partition, columns, is_late, np.searchsorted(late_rank, rank)), events))
         late = _all_of(replace(merged, coverage=coverage), late_rank, settled[~is_continued])
     return Layers(customer_ids=customer_ids, alone=alone, continued=continued, late=late)
-
-
-def read_pieces(history: Place, parts: Sequence[PartRecord], coverage: Coverage) -> tuple[Piece, ...]:
-    """The same with those who are continued put together: as many pieces as there are layers."""
-    layers = read_layers(history, parts, coverage)
-    pieces = [layers.alone]
-    if layers.continued is not None:
-        pieces.append(_all_of(layers.continued.join(), layers.continued.rank, layers.continued.num_settled))
-    if layers.late is not None:
-        pieces.append(layers.late)
-    return tuple(pieces)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
