@@ -18,7 +18,7 @@ from kernels.operations import (
 )
 from kernels.registry import Backend, BackendError, backend_names, resolve, why_unavailable
 from kernels.run_operations import JoinPlan, OrderedKeys, Runs, find_continued, join_runs, merge_texts
-from kernels.summary_columns import SUMMARY_COLUMNS
+from kernels.summary_columns import SUMMARY_COLUMNS, WINDOWS_DAYS
 from kernels.tail_operations import SUMMARY_REACH_DAYS, count_kind, extend_fingerprints, find_latest
 
 __all__ = [
