@@ -17,6 +17,14 @@ class IneligibleReason(IntEnum):
     NOT_YET_RESCORED = 3
 
 
+class SpendUnit(IntEnum):
+    """What expected spend is counted in; the numbers are those of the wire."""
+
+    UNSPECIFIED = 0  # a server that does not tell
+    CURRENCY = 1
+    ORDERS = 2
+
+
 class ReasonKind(IntEnum):
     """What sort of thing a reason speaks of; the numbers are those of the wire."""
 
@@ -63,6 +71,7 @@ class ScoreContext:
     active_within_days: int
     is_live: bool = False  # computed for this call, not read from the snapshot
     num_events_added: int = 0  # of those that the caller brought; new ones and new versions
+    spend_unit: SpendUnit = SpendUnit.UNSPECIFIED  # of every expected spend in the answer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +108,7 @@ class CustomerScore:
     num_orders: int
     store_id: str  # where the last purchase was made; "" where not known
     expected_days_to_purchase: float
-    expected_spend_90d: float  # currency units, or orders where the chain gave no amounts
+    expected_spend_90d: float  # in the spend_unit of the context
     expected_spend_365d: float
     reasons: Reasons | None = None  # None where nobody asked: in rows of a batch
 

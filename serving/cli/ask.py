@@ -177,7 +177,8 @@ def at_risk(target: str, limit: int, store_id: str | None, timeout_s: float, as_
 def describe_context(context: ScoreContext) -> dict[str, Any]:
     """What an answer was computed from, for --json."""
     fields = asdict(context)
-    return {"as_of": format_instant(fields.pop("as_of_us"))} | fields
+    of_context = {"as_of": format_instant(fields.pop("as_of_us")), "spend_unit": fields.pop("spend_unit").name.lower()}
+    return of_context | fields
 
 
 def describe_customer(customer: CustomerScore) -> dict[str, Any]:
@@ -221,8 +222,9 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
         expected = count(max(1, round(customer.expected_days_to_purchase)), "day")
         last = f"{_days_ago(customer, context)}{where}"
         out.print(f"    last bought {last}; {orders} so far; next purchase expected in {expected}")
-        spend = f"{customer.expected_spend_90d:,.2f} within 90 days, {customer.expected_spend_365d:,.2f} within a year"
-        out.print(f"    expected to spend {spend}")
+        quarter, year = f"{customer.expected_spend_90d:,.2f}", f"{customer.expected_spend_365d:,.2f}"
+        verb, times = ("order", " times") if context.spend_unit.name == "ORDERS" else ("spend", "")
+        out.print(f"    expected to {verb} {quarter}{times} within 90 days, {year}{times} within a year")
         if customer.reasons is not None:
             print_reasons(customer.reasons)
     _print_context(answers[0].context)

@@ -245,6 +245,7 @@ def _describe_inputs(history: History, bundle: Bundle, as_of_us: int) -> Snapsho
         edges_days=tuple(bundle.edges_days),
         num_buckets=history.num_buckets,
         state_size=bundle.model.state_size,
+        has_amounts=bundle.model.spend_scale.has_amounts,
     )
 
 

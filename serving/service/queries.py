@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.errors import InvalidArgumentError
-from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, Reasons, ScoreContext
+from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, Reasons, ScoreContext, SpendUnit
 from serving.risk import DEFAULT_THRESHOLDS, Grade, risk_scores
 from serving.service.known import KnownCustomers
 from serving.service.paging import PageToken, digest_filters
@@ -50,6 +50,7 @@ def context_of(snapshot: Snapshot, horizon_days: int) -> ScoreContext:
         as_of_us=inputs.as_of_us,
         horizon_days=horizon_days,
         active_within_days=inputs.active_within_days,
+        spend_unit=SpendUnit.CURRENCY if inputs.has_amounts else SpendUnit.ORDERS,
     )
 
 

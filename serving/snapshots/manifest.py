@@ -37,6 +37,7 @@ class SnapshotInputs:
     edges_days: tuple[float, ...]  # upper edges of the hazard bins, ascending
     num_buckets: int
     state_size: int  # width of the bundle's states
+    has_amounts: bool = True  # whether expected spend is money; else it is orders
     begun_from: str = ""  # id of the snapshot whose states were rolled on; empty where every customer began anew
 
     def __post_init__(self) -> None:

@@ -25,7 +25,7 @@ def snapshot_schema(num_bins: int, state_size: int) -> pa.Schema:
             pa.field("num_orders", pa.int32(), nullable=False),  # purchases before as_of
             pa.field("churn_probability", pa.float32(), nullable=False),  # at the bundle's horizon
             pa.field("expected_days_to_purchase", pa.float32(), nullable=False),  # from as_of, up to the last edge
-            pa.field("expected_spend_90d", pa.float32(), nullable=False),  # currency units; orders where there are no amounts
+            pa.field("expected_spend_90d", pa.float32(), nullable=False),  # currency, or orders: inputs.has_amounts
             pa.field("expected_spend_365d", pa.float32(), nullable=False),
             pa.field("survival", _floats(num_bins), nullable=False),  # P(no purchase before as_of + edges_days[k])
             pa.field("num_events", pa.int32(), nullable=False),  # of every kind before as_of, which the state covers

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, IneligibleReason, ScoreContext
+from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, IneligibleReason, ScoreContext, SpendUnit
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.risk import Grade, Tier
 from serving.wire.reasons import read_reasons, reasons_message
+
+_SPEND_UNITS: dict[int, SpendUnit] = {int(unit): unit for unit in SpendUnit}
 
 
 def context_message(context: ScoreContext) -> pb.ScoreContext:
@@ -20,6 +22,7 @@ def context_message(context: ScoreContext) -> pb.ScoreContext:
         active_within_days=context.active_within_days,
         is_live=context.is_live,
         num_events_added=context.num_events_added,
+        spend_unit=pb.SpendUnit.ValueType(context.spend_unit),
     )
 
 
@@ -33,6 +36,8 @@ def read_context(message: pb.ScoreContext) -> ScoreContext:
         active_within_days=message.active_within_days,
         is_live=message.is_live,
         num_events_added=message.num_events_added,
+        # A newer server may know more of them.
+        spend_unit=_SPEND_UNITS.get(message.spend_unit, SpendUnit.UNSPECIFIED),
     )
 
 

@@ -14,10 +14,11 @@ from engine.history.customer_events import Columns, CustomerEvents, merge
 from engine.indicators import summarise_customer
 from engine.instants import DAY_US
 from engine.schema import EventKind
-from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason, ScoreContext
+from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason
 from serving.risk import DEFAULT_THRESHOLDS, risk_scores
 from serving.service.live.reasons import explain_live
 from serving.service.live.state import LiveState, Memory
+from serving.service.queries import context_of
 from serving.wire.events import BroughtEvents
 from training.network.situation import situation_of_one
 from training.network.spend import expected_spend
@@ -130,16 +131,8 @@ def _score(
     include_reasons: bool,
 ) -> CustomerAnswer:
     inputs = state.snapshot.inputs
-    context = ScoreContext(
-        model_version=inputs.model_version,
-        model_hash=inputs.model_hash,
-        snapshot_id=state.snapshot.snapshot_id,
-        as_of_us=as_of_us,
-        horizon_days=horizon_days,
-        active_within_days=inputs.active_within_days,
-        is_live=True,
-        num_events_added=num_added,
-    )
+    of_snapshot = context_of(state.snapshot, horizon_days)
+    context = dataclasses.replace(of_snapshot, as_of_us=as_of_us, is_live=True, num_events_added=num_added)
     timestamp_us = events.columns["timestamp_us"].astype(np.int64, copy=False)
     end = int(np.searchsorted(timestamp_us, as_of_us))
     purchases = np.flatnonzero(events.columns["kind"][:end] == EventKind.PURCHASE)

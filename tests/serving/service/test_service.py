@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import grpc
 import pytest
@@ -11,14 +14,17 @@ from grpc_status import rpc_status
 
 from engine.errors import InvalidArgumentError, UnknownCustomerError
 from engine.instants import DAY_US
-from serving.answers import IneligibleReason
+from serving.answers import IneligibleReason, SpendUnit
 from serving.client import EbbtideClient
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.risk import Grade, Tier
 from serving.service.paging import PageToken
+from serving.service.queries import context_of
 from serving.service.server import Server
+from serving.snapshots import Snapshot
 from serving.wire.batches import BATCH_SCHEMA, read_arrow
+from serving.wire.messages import context_message, read_context
 from tests.serving.conftest import AS_OF_US, INPUTS, probability_of
 
 OLD_TOKEN = PageToken(snapshot_id="old", offset=1, filters="").encode()
@@ -45,6 +51,16 @@ def test_a_customer_is_answered_with_score_and_context(client: EbbtideClient) ->
     assert answer.context.snapshot_id == INPUTS.snapshot_id
     assert (answer.context.model_version, answer.context.model_hash) == ("default/0001", INPUTS.model_hash)
     assert (answer.context.as_of_us, answer.context.horizon_days, answer.context.active_within_days) == (AS_OF_US, 30, 90)
+    assert answer.context.spend_unit is SpendUnit.CURRENCY
+
+
+def test_expected_spend_says_where_it_is_orders() -> None:
+    inputs = replace(INPUTS, has_amounts=False)
+    sent = context_message(context_of(cast("Snapshot", SimpleNamespace(inputs=inputs, snapshot_id=inputs.snapshot_id)), 30))
+    assert sent.spend_unit == pb.SPEND_UNIT_ORDERS
+    assert read_context(sent).spend_unit is SpendUnit.ORDERS
+    sent.spend_unit = cast("pb.SpendUnit.ValueType", 99)  # of a newer server
+    assert read_context(sent).spend_unit is SpendUnit.UNSPECIFIED
 
 
 @pytest.mark.parametrize("horizon_days", [1, 10, 30, 45, 365])

@@ -133,6 +133,30 @@ INELIGIBLE_REASON_NOT_YET_RESCORED: IneligibleReason.ValueType  # 3
 """The purchases that make the customer eligible were ingested after the snapshot was made: the next rescoring has them."""
 Global___IneligibleReason: _TypeAlias = IneligibleReason  # noqa: Y015
 
+class _SpendUnit:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SpendUnitEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SpendUnit.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SPEND_UNIT_UNSPECIFIED: _SpendUnit.ValueType  # 0
+    """Not set: an answer of a server that did not tell yet."""
+    SPEND_UNIT_CURRENCY: _SpendUnit.ValueType  # 1
+    """Units of the currency of the orders."""
+    SPEND_UNIT_ORDERS: _SpendUnit.ValueType  # 2
+    """Orders: the history that the model learnt from has no amounts."""
+
+class SpendUnit(_SpendUnit, metaclass=_SpendUnitEnumTypeWrapper):
+    """What expected spend is counted in."""
+
+SPEND_UNIT_UNSPECIFIED: SpendUnit.ValueType  # 0
+"""Not set: an answer of a server that did not tell yet."""
+SPEND_UNIT_CURRENCY: SpendUnit.ValueType  # 1
+"""Units of the currency of the orders."""
+SPEND_UNIT_ORDERS: SpendUnit.ValueType  # 2
+"""Orders: the history that the model learnt from has no amounts."""
+Global___SpendUnit: _TypeAlias = SpendUnit  # noqa: Y015
+
 class _EventKind:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -243,6 +267,7 @@ class ScoreContext(_message.Message):
     ACTIVE_WITHIN_DAYS_FIELD_NUMBER: _builtins.int
     IS_LIVE_FIELD_NUMBER: _builtins.int
     NUM_EVENTS_ADDED_FIELD_NUMBER: _builtins.int
+    SPEND_UNIT_FIELD_NUMBER: _builtins.int
     model_version: _builtins.str
     """The bundle that scored, "name/version", such as "default/0001"."""
     model_hash: _builtins.str
@@ -259,6 +284,8 @@ class ScoreContext(_message.Message):
     """Events of the customer that the request brought and the history did not have in just this form: new ones, and new
     versions of known ones; 0 where `is_live` is false.
     """
+    spend_unit: Global___SpendUnit.ValueType
+    """What every expected spend in this answer is counted in."""
     @_builtins.property
     def as_of(self) -> _timestamp_pb2.Timestamp:
         """The instant that the scores speak about; only events strictly before it were seen."""
@@ -274,10 +301,11 @@ class ScoreContext(_message.Message):
         active_within_days: _builtins.int = ...,
         is_live: _builtins.bool = ...,
         num_events_added: _builtins.int = ...,
+        spend_unit: Global___SpendUnit.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["as_of", b"as_of"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_within_days", b"active_within_days", "as_of", b"as_of", "horizon_days", b"horizon_days", "is_live", b"is_live", "model_hash", b"model_hash", "model_version", b"model_version", "num_events_added", b"num_events_added", "snapshot_id", b"snapshot_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_within_days", b"active_within_days", "as_of", b"as_of", "horizon_days", b"horizon_days", "is_live", b"is_live", "model_hash", b"model_hash", "model_version", b"model_version", "num_events_added", b"num_events_added", "snapshot_id", b"snapshot_id", "spend_unit", b"spend_unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -411,8 +439,8 @@ class CustomerScore(_message.Message):
     expected_days_to_purchase: _builtins.float
     """Expected days from as_of to the next purchase, counted up to the last day that the model looks ahead."""
     expected_spend_90d: _builtins.float
-    """What the customer is expected to spend in the 90 days from as_of, in units of the currency of the orders; a number of
-    orders where the chain gave no amounts. Returns are not taken off.
+    """What the customer is expected to spend in the 90 days from as_of, in the `spend_unit` of the context. Returns are not
+    taken off.
     """
     expected_spend_365d: _builtins.float
     """The same of 365 days. Days further ahead than the history could show go on at the rate of the last that it did."""
