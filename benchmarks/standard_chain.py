@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +119,15 @@ class Chain:
         return path
 
 
-def make_chain(scratch: Path, num_customers: int) -> Chain:
-    """Generate a chain, unless the scratch folder has it."""
+def make_chain(scratch: Path, num_customers: int, *, rows_like: ChainConfig | None = None) -> Chain:
+    """Generate a chain, unless the scratch folder has it.
+
+    rows_like : of a larger chain: pieces cover as many more days as it has more customers, so that files are about as long
+    """
     config = ChainConfig(num_customers=num_customers)
+    if rows_like is not None and num_customers < rows_like.num_customers:
+        days_per_piece = rows_like.days_per_piece * rows_like.num_customers // num_customers
+        config = replace(config, days_per_piece=min(days_per_piece, config.num_days))
     raw = scratch / f"chain-{num_customers}"
     summary = raw / "chain.json"
     if not summary.exists() or json.loads(summary.read_text())["config"] != asdict(config):

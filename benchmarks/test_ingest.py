@@ -63,10 +63,13 @@ def test_a_nightly_file(chain: Chain, full_ingest: dict[str, Any], report: Repor
 
 def test_growth(chain: Chain, full_ingest: dict[str, Any], three_times: bool, report: Report) -> None:
     num_customers = chain.config.num_customers
-    sizes = {num_customers // 10: 0.1, num_customers: 1} | ({3 * num_customers: 3} if three_times else {})
+    # Of the standard chain: about 1, 3, 32 and 95 million orders.
+    sizes = {num_customers // 32: 1 / 32, num_customers // 10: 0.1, num_customers: 1} | (
+        {3 * num_customers: 3} if three_times else {}
+    )
     rows = []
     for size, times in sizes.items():
-        grown = chain if times == 1 else make_chain(chain.scratch, size)
+        grown = chain if times == 1 else make_chain(chain.scratch / "growth", size, rows_like=chain.config)
         taken = full_ingest
         if times != 1:
             store = chain.scratch / f"store-growth-{size}"
