@@ -191,7 +191,9 @@ def run_train(
             if not (folder / CHECKPOINT_FILE).exists():  # refused before the first epoch
                 remove_tree(folder)
             raise
-        registration = register_judged(store, history, trained, name, as_challenger=as_challenger, backtest=backtest)
+        registration = register_judged(
+            store, history, trained, name, as_challenger=as_challenger, backtest=backtest, is_resumed=resume
+        )
         remove_tree(folder)
     return registration
 

@@ -66,6 +66,7 @@ def register(
     *,
     backtest: dict[str, Any] | None = None,
     decide: Decide = _newest_is_champion,
+    is_resumed: bool = False,
 ) -> Bundle:
     """Save a model as the next version of a name, with its card, and let an alias point at it.
 
@@ -73,21 +74,31 @@ def register(
     alias moves only to a bundle that was read back and is sound.
     backtest : metrics of back-tests to keep with it
     decide   : asked with the bundle, as it was read back, and the aliases so far
+    is_resumed : where the newest version is this model already, registered before a kill could tell, it is that version; nobody
+               is asked again about one that has its alias
     raises   : InvalidArgumentError for a name that could leave the folder; StoreBusyError while another process registers;
                IntegrityError where the aliases are damaged
     """
     folder = name_folder(store, name)
     with writer_lock(folder) as lock:
         aliases = read_aliases(folder)
-        version = f"{max((int(found.name) for found in versions(folder)), default=0) + 1:04d}"
+        earlier = versions(folder)
+        version = f"{max((int(found.name) for found in earlier), default=0) + 1:04d}"
         unfinished = folder / version if isinstance(folder, RemotePath) else folder / _UNFINISHED
         remove_tree(unfinished)
-        save(trained, unfinished, backtest=backtest)
-        write_bytes(unfinished / CARD_FILE, render_card(name, version, describe(unfinished)).encode())
-        if unfinished.name != version:
-            unfinished.rename(folder / version)
+        content_hash = save(trained, unfinished, backtest=backtest)
+        is_known = is_resumed and bool(earlier) and _is_of(earlier[-1], content_hash)
+        if is_known:
+            remove_tree(unfinished)
+            version = earlier[-1].name
+        else:
+            write_bytes(unfinished / CARD_FILE, render_card(name, version, describe(unfinished)).encode())
+            if unfinished.name != version:
+                unfinished.rename(folder / version)
         sync(folder)
         bundle = load(folder / version)
+        if is_known and find_registered(aliases, version):
+            return bundle
         decision = decide(bundle, aliases)
         moved = aliases.crowned(version) if decision.alias == CHAMPION else aliases.challenged(version)
         lock.check()
@@ -96,6 +107,14 @@ def register(
             moved.logged("registered", version, alias=decision.alias, reason=decision.reason, verdict=decision.verdict),
         )
     return bundle
+
+
+def find_registered(aliases: Aliases, version: str) -> Decision | None:
+    """What a version became when it was registered; None where the log does not tell."""
+    of_version = [change for change in aliases.log if (change.action, change.version) == ("registered", version)]
+    if not of_version or of_version[-1].alias is None:
+        return None
+    return Decision(alias=of_version[-1].alias, reason=of_version[-1].reason, verdict=of_version[-1].verdict)
 
 
 def champion(store: StoreLike, name: str | None = None) -> Bundle:
@@ -229,6 +248,13 @@ def only_name(store: StoreLike) -> str:
             f"{store} holds bundles named {', '.join(names)} and none named {DEFAULT_NAME!r}; say which one with --name"
         )
     return names[0]
+
+
+def _is_of(folder: Place, content_hash: str) -> bool:
+    try:
+        return describe(folder).content_hash == content_hash
+    except (IntegrityError, InvalidArgumentError):
+        return False
 
 
 def versions(folder: Place) -> list[Place]:

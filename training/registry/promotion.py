@@ -17,6 +17,7 @@ from training.registry.bundles import (
     CHAMPION,
     DEFAULT_NAME,
     Decision,
+    find_registered,
     find_version,
     name_folder,
     only_name,
@@ -58,8 +59,11 @@ def register_judged(
     *,
     as_challenger: bool = False,
     backtest: dict[str, Any] | None = None,
+    is_resumed: bool = False,
 ) -> Registration:
     """Register a model; it becomes champion unless it is clearly worse than the champion, older, or meant as a challenger.
+
+    is_resumed : as `register` takes it
 
     The first of a name becomes champion whatever was meant: there is none to challenge.
 
@@ -72,8 +76,10 @@ def register_judged(
         decisions.append(_place(folder, history, trained, bundle, aliases, as_challenger=as_challenger))
         return decisions[-1]
 
-    bundle = register(store, trained, name, backtest=backtest, decide=decide)
-    return Registration(bundle=bundle, decision=decisions[-1])
+    bundle = register(store, trained, name, backtest=backtest, decide=decide, is_resumed=is_resumed)
+    decision = decisions[-1] if decisions else find_registered(read_aliases(folder), bundle.version)
+    assert decision is not None  # nobody was asked because it is known
+    return Registration(bundle=bundle, decision=decision)
 
 
 def promote(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoBundleError, StoreBusyError
 from engine.files import writer_lock
+from engine.storage import Place
 from training.bundles.bundle import WEIGHTS_FILE
 from training.registry import bundles as registry
 from training.registry import champion, list_bundles, register
@@ -26,6 +28,22 @@ def test_the_newest_version_is_champion(store: Path, trained: TrainedModel) -> N
     ]
     assert listed[1].description is not None
     assert listed[1].description.content_hash == bundles[1].content_hash
+
+
+def test_a_training_killed_after_it_was_registered_is_not_registered_again(
+    any_store: Place, trained: TrainedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(any_store, replace(trained, num_events=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(registry, "write_aliases", lambda *_: pytest.fail("killed"))
+        with pytest.raises(pytest.fail.Exception):
+            register(any_store, trained)
+    assert [info.is_champion for info in list_bundles(any_store)] == [True, False]
+    for _ in range(2):  # before the alias was moved, and after
+        assert register(any_store, trained, is_resumed=True).version == "0002"
+        assert [info.is_champion for info in list_bundles(any_store)] == [False, True]
+    assert register(any_store, replace(trained, num_events=2), is_resumed=True).version == "0003"
+    assert register(any_store, replace(trained, num_events=2)).version == "0004"  # on purpose
 
 
 def test_names_are_apart(store: Path, trained: TrainedModel) -> None:
