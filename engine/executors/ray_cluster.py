@@ -38,6 +38,8 @@ def start_local_cluster(*, num_cpus: int | None = None, num_gpus: int | None = N
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # A cluster's workers see its GPUs even in tasks that ask for none; without this, Ray warns about it in every task.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Ray gives its server half a minute to begin: too little where 40 MB have yet to come from a disk that was just installed to.
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "120")
     ray.init(
         address="local",
         num_cpus=num_cpus,
