@@ -25,7 +25,7 @@ demo: setup ## the main job on real data, from the purchase log to answers over 
 	@$(BIN)/ebbtide demo --store ebbtide-store
 
 test: setup ## all tests
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --no-loadscope-reorder
 
 check: setup ## lint, types, layers, wire contract
 	$(BIN)/ruff check .
