@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("ray") and not _OF_RAY.search(item.nodeid):
             raise pytest.UsageError(f"{item.nodeid} is marked as of Ray, and neither it nor its file is named so (_ray_)")
-    # First, for they take longest; and Ray forks, which can hang in a process that has had gRPC servers with threads of their own.
+    # First, for they take longest; and Ray forks, which may hang in a process that has had threads of gRPC.
     items.sort(key=lambda item: not _OF_RAY.search(item.nodeid))
 
 
