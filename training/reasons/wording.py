@@ -166,7 +166,7 @@ WORDINGS: dict[str, Wording] = {
         "{} of the price was discounted in the last 90 days", "{who} usually get {}", "Discounts are not known", percent
     ),
     "categories_per_order_90d": _wording(
-        "{} categories in an average order of the last 90 days", "{who} usually have {}", "Categories are not known", number
+        "Categories in an average order of the last 90 days: {}", "{who} usually have {}", "Categories are not known", number
     ),
     "categories_change_90d": _wording(
         "Categories in an order of the last 90 days against the 90 before: {}",
@@ -217,6 +217,6 @@ WORDINGS: dict[str, Wording] = {
         "Bought after {} of the last 90 days' contacts", "{who} usually do after {}", "No contact in the last 90 days", percent
     ),
     "lines_per_order_90d": _wording(
-        "{} lines in an average order of the last 90 days", "{who} usually have {}", _NO_ORDER_90D, number
+        "Lines in an average order of the last 90 days: {}", "{who} usually have {}", _NO_ORDER_90D, number
     ),
 }
