@@ -46,8 +46,21 @@ class DailyActivity:
         shares = (latest[-window_days:] for window_days in windows_days)
         return [sum(days) / len(days) if days else math.nan for days in shares]
 
+    def days_before(self, as_of_us: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Days from the first entry to each instant: how far back the log can be asked, at most as far as it is kept here.
+
+        as_of_us : int64[num_queries]
+        returns  : float64[num_queries]; negative for an instant before the first entry, inf where there is no entry at all
+        """
+        if len(self.num_orders) == 0:
+            return np.full(np.shape(as_of_us), np.inf)
+        return np.asarray(as_of_us) / DAY_US - self.first_day
+
     def before(self, as_of_us: int, num_days: int) -> DailyActivity:
-        """Of the last `num_days` days before the day of an instant: all that `orders_before` looks at there for such windows."""
+        """Of the last `num_days` days before the day of an instant: all that `orders_before` looks at there for such windows.
+
+        `days_before` of what comes back is right up to `num_days`, and is more than that wherever it was.
+        """
         stop = int(np.clip(as_of_us // DAY_US - self.first_day, 0, len(self.num_orders)))
         start = max(stop - num_days, 0)
         return DailyActivity(first_day=self.first_day + start, num_orders=self.num_orders[start:stop])

@@ -18,7 +18,7 @@ from kernels.operations import (
 )
 from kernels.registry import Backend, BackendError, backend_names, resolve, why_unavailable
 from kernels.run_operations import JoinPlan, OrderedKeys, Runs, find_continued, join_runs, merge_texts
-from kernels.summary_columns import SUMMARY_COLUMNS, WINDOWS_DAYS
+from kernels.summary_columns import SUMMARY_COLUMNS, TOTAL_DAYS, WINDOWS_DAYS
 from kernels.tail_operations import SUMMARY_REACH_DAYS, count_kind, extend_fingerprints, find_latest
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "SUMMARY_COLUMNS",
     "SUMMARY_REACH_DAYS",
     "TOKEN_COLUMNS",
+    "TOTAL_DAYS",
     "WINDOWS_DAYS",
     "Backend",
     "BackendError",

@@ -61,3 +61,5 @@ SITUATION_COLUMNS: tuple[str, ...] = (*_VALUES, *(f"{name}_missing" for name in 
 NO_EVENT: Final = -(2**63)
 # Half a day: below it, ratios of gaps tell the hour of the visit rather than the habit.
 SHORTEST_GAP_DAYS: Final = 0.5
+# A log younger than this is taken for this old: of two days no month can be told.
+SHORTEST_LOG_DAYS: Final = 7.0

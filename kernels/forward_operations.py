@@ -88,16 +88,21 @@ def describe_situations(
     last_event_us: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
     calendar: NDArray[np.float32],
+    log_days: NDArray[np.float32],
     calendar_row: NDArray[np.int64],
     *,
     backend: str = "cpu",
 ) -> NDArray[np.float32]:
     """What a customer looks like at an instant, in numbers that a network reads: logarithms, and flags of what is not known.
 
+    A total over a window that reaches back before the log began is scaled up to the whole window: in a log of sixty days, the
+    orders of ninety are half as many again. Else the same habit would look busier the older the log gets.
+
     summary       : float32[n, len(SUMMARY_COLUMNS)]           as `summarise_events` gives it
     last_event_us : int64[n]                                   before the instant; NO_EVENT where there is none
     as_of_us      : int64[n]
     calendar      : float32[num_instants, len(CALENDAR_COLUMNS)]
+    log_days      : float32[num_instants]                      from the beginning of the log to the instant
     calendar_row  : int64[n]                                   the row of each query's instant
     returns       : float32[n, len(SITUATION_COLUMNS)]; computed in float64; NaN where undefined, with 1 in its flag
     raises        : ValueError, if shapes or rows do not fit
@@ -106,12 +111,14 @@ def describe_situations(
     last_event_us = require_array("last_event_us", last_event_us, np.int64)
     as_of_us = require_array("as_of_us", as_of_us, np.int64)
     calendar = require_array("calendar", calendar, np.float32, num_axes=2)
+    log_days = require_array("log_days", log_days, np.float32)
     calendar_row = require_array("calendar_row", calendar_row, np.int64)
     check_lengths(summary=summary, last_event_us=last_event_us, as_of_us=as_of_us, calendar_row=calendar_row)
     _check_width("summary", summary, len(SUMMARY_COLUMNS))
     _check_width("calendar", calendar, len(CALENDAR_COLUMNS))
+    check_lengths(calendar=calendar, log_days=log_days)
     check_rows(calendar_row, calendar_row + 1, num_events=len(calendar), begin_name="calendar_row", stop_name="calendar_row + 1")
-    return resolve(backend).describe_situations(summary, last_event_us, as_of_us, calendar, calendar_row)
+    return resolve(backend).describe_situations(summary, last_event_us, as_of_us, calendar, log_days, calendar_row)
 
 
 def standardise(

@@ -136,6 +136,7 @@ class Backend(Protocol):
         last_event_us: NDArray[np.int64],
         as_of_us: NDArray[np.int64],
         calendar: NDArray[np.float32],
+        log_days: NDArray[np.float32],
         calendar_row: NDArray[np.int64],
     ) -> NDArray[np.float32]: ...
 

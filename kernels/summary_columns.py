@@ -48,3 +48,18 @@ SUMMARY_COLUMNS: tuple[str, ...] = (
     "lines_per_order_90d",
     "returns_90d",
 )
+
+# Days that each total is taken over; 0 for a column that is no total.
+_TOTALS: dict[str, int] = {
+    **{f"{total}_{days}d": days for total in ("orders", "spend") for days in WINDOWS_DAYS},
+    "visits_30d": 30,
+    "logins_30d": 30,
+    "complaints_90d": 90,
+    "contacts_90d": 90,
+    "orders_180d": 180,
+    "orders_365d": 365,
+    "shopping_days_90d": 90,
+    "shopping_weeks_13w": 91,
+    "returns_90d": 90,
+}
+TOTAL_DAYS: tuple[float, ...] = tuple(float(_TOTALS.get(name, 0)) for name in SUMMARY_COLUMNS)

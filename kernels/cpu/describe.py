@@ -17,11 +17,11 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from kernels.cpu.chunks import run_chunks
-from kernels.cpu.compilation import FLOAT32_ROWS, INDEX, INT32S, INT64S, UINT8S, compile_loop, output
-from kernels.description_columns import NO_EVENT, SHORTEST_GAP_DAYS, SITUATION_COLUMNS, TOKEN_COLUMNS
+from kernels.cpu.compilation import FLOAT32_ROWS, FLOAT32S, FLOAT64S, INDEX, INT32S, INT64S, UINT8S, compile_loop, output
+from kernels.description_columns import NO_EVENT, SHORTEST_GAP_DAYS, SHORTEST_LOG_DAYS, SITUATION_COLUMNS, TOKEN_COLUMNS
 from kernels.kinds import CONTACT, PURCHASE
 from kernels.loops.compilation import compile_part
-from kernels.summary_columns import SUMMARY_COLUMNS
+from kernels.summary_columns import SUMMARY_COLUMNS, TOTAL_DAYS
 
 _BLOCK = 128  # events whose intermediate numbers stay in the first-level cache
 # Factors, because dividing takes several times as long.
@@ -32,6 +32,7 @@ _DAYS, _WEEKS, _YEARS = (1 / (days * 86_400_000_000) for days in (1, 7, 365.2425
 _RECENCY, _MEAN_GAP, _LONGEST_GAP = (
     SUMMARY_COLUMNS.index(name) for name in ("recency_days", "gap_mean_days", "gap_longest_days")
 )
+_TOTAL_DAYS = np.array(TOTAL_DAYS)
 _NUM_ELAPSED = 4  # logarithms beside those of the summary: the first four columns
 
 _LOG_2 = math.log(2)
@@ -114,11 +115,12 @@ def describe_situations(
     last_event_us: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
     calendar: NDArray[np.float32],
+    log_days: NDArray[np.float32],
     calendar_row: NDArray[np.int64],
 ) -> NDArray[np.float32]:
     """See kernels.operations.describe_situations."""
     situations = np.empty((len(summary), len(SITUATION_COLUMNS)), np.float32)
-    inputs = (summary, last_event_us, as_of_us, calendar, calendar_row, _RECENCY, _MEAN_GAP, _LONGEST_GAP)
+    inputs = (summary, last_event_us, as_of_us, calendar, log_days, calendar_row, _TOTAL_DAYS, _RECENCY, _MEAN_GAP, _LONGEST_GAP)
     run_chunks(lambda first, stop: _fill_situations(*inputs, first, stop, situations), len(summary))
     return situations
 
@@ -199,13 +201,21 @@ def _fill_tokens(
                 tokens[event, 20 + code - PURCHASE] = kind[at] == code
 
 
-@compile_loop((FLOAT32_ROWS, INT64S, INT64S, FLOAT32_ROWS, INT64S, INDEX, INDEX, INDEX, INDEX, INDEX, output(types.float32, 2)))
+@compile_loop(
+    (
+        *(FLOAT32_ROWS, INT64S, INT64S, FLOAT32_ROWS, FLOAT32S, INT64S, FLOAT64S),
+        *(INDEX, INDEX, INDEX, INDEX, INDEX),
+        output(types.float32, 2),
+    )
+)
 def _fill_situations(
     summary: NDArray[np.float32],
     last_event_us: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
     calendar: NDArray[np.float32],
+    log_days: NDArray[np.float32],
     calendar_row: NDArray[np.int64],
+    total_days: NDArray[np.float64],
     recency: int,
     mean_gap: int,
     longest_gap: int,
@@ -224,8 +234,9 @@ def _fill_situations(
         logs[1] = 1.0 + since_purchase
         logs[2] = usual / (float(summary[query, mean_gap]) + SHORTEST_GAP_DAYS)
         logs[3] = usual / (float(summary[query, longest_gap]) + SHORTEST_GAP_DAYS)
+        share = 1.0 / max(float(log_days[calendar_row[query]]), SHORTEST_LOG_DAYS)
         for column in range(num_summary):
-            logs[_NUM_ELAPSED + column] = 1.0 + abs(float(summary[query, column]))
+            logs[_NUM_ELAPSED + column] = 1.0 + abs(float(summary[query, column])) * max(1.0, total_days[column] * share)
         for column in range(_NUM_ELAPSED + num_summary):
             argument = logs[column]
             found = _log(argument)

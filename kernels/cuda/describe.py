@@ -62,11 +62,12 @@ def describe_situations(
     last_event_us: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
     calendar: NDArray[np.float32],
+    log_days: NDArray[np.float32],
     calendar_row: NDArray[np.int64],
 ) -> NDArray[np.float32]:
     """See kernels.operations.describe_situations."""
     situations = np.empty((len(summary), len(SITUATION_COLUMNS)), np.float32)
     query = np.arange(len(summary))
     columns = (summary, last_event_us, as_of_us, calendar_row)
-    run_queries(_situations_kernel, columns, query, query + 1, situations, lambda *_: (calendar,))
+    run_queries(_situations_kernel, columns, query, query + 1, situations, lambda *_: (calendar, log_days))
     return situations

@@ -7,10 +7,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.description_columns import CALENDAR_COLUMNS, NO_EVENT, SHORTEST_GAP_DAYS
+from kernels.description_columns import CALENDAR_COLUMNS, NO_EVENT, SHORTEST_GAP_DAYS, SHORTEST_LOG_DAYS
 from kernels.kinds import CONTACT, PURCHASE
 from kernels.loops.compilation import compile_part
-from kernels.summary_columns import SUMMARY_COLUMNS
+from kernels.summary_columns import SUMMARY_COLUMNS, TOTAL_DAYS
 
 _DAY_US = 86_400_000_000.0
 _WEEK_US = 7 * _DAY_US
@@ -100,6 +100,7 @@ def describe_queries(
     as_of_us: NDArray[np.int64],
     calendar_row: NDArray[np.int64],
     calendar: NDArray[np.float32],
+    log_days: NDArray[np.float32],
     first: int,
     stop: int,
     situations: NDArray[np.float32],
@@ -115,8 +116,9 @@ def describe_queries(
         situations[query, 3] = _log(usual / (float(summary[query, _LONGEST_GAP]) + SHORTEST_GAP_DAYS))
         for column in range(_NUM_CALENDAR):
             situations[query, 4 + column] = calendar[calendar_row[query], column]
+        known_days = max(float(log_days[calendar_row[query]]), SHORTEST_LOG_DAYS)
         for column in range(_NUM_SUMMARY):
-            value = float(summary[query, column])
+            value = float(summary[query, column]) * max(1.0, TOTAL_DAYS[column] / known_days)
             situations[query, _NUM_OWN + column] = _signed_log(value) if abs(value) < math.inf else math.nan
         for column in range(_NUM_VALUES):
             is_missing = not abs(situations[query, column]) < math.inf

@@ -98,3 +98,11 @@ def test_a_manifest_that_keeps_no_activity_is_counted_and_goes_on(store: Path, w
     assert history.manifest.activity is None
     assert history.activity().num_orders.tolist() == [1, 0, 2]
     assert inspect_history(store).problems == ()
+
+
+def test_a_log_can_be_asked_from_its_first_day_on_however_much_of_it_is_kept() -> None:
+    activity = DailyActivity(first_day=100, num_orders=np.array([3, 0, 1, 2, 2, 0, 5], np.int64))
+    instants_us = np.array([100, 103, 107, 400]) * DAY_US + DAY_US // 2
+    assert activity.days_before(instants_us).tolist() == [0.5, 3.5, 7.5, 300.5]
+    assert activity.before(int(instants_us[2]), 4).days_before(instants_us[2:]).tolist() == [4.5, 297.5]
+    assert np.isinf(DailyActivity(first_day=0, num_orders=np.zeros(0, np.int64)).days_before(instants_us)).all()

@@ -14,6 +14,7 @@ from kernels import (
     SITUATION_COLUMNS,
     SUMMARY_COLUMNS,
     TOKEN_COLUMNS,
+    TOTAL_DAYS,
     backend_names,
     describe_events,
     describe_situations,
@@ -118,9 +119,10 @@ def test_situations_are_logarithms_with_flags_of_what_is_missing(
     last_event_us[has_none] = NO_EVENT
     calendar = random.normal(size=(num_instants, len(CALENDAR_COLUMNS))).astype(np.float32)
     calendar[random.random(calendar.shape) < 0.2] = np.nan
+    log_days = read_only(random.choice([-1.0, 0.5, 20.0, 89.5, 200.0, np.inf], num_instants).astype(np.float32))
     calendar_row = read_only(random.integers(0, num_instants, num_queries))
 
-    found = describe_situations(summary, last_event_us, as_of_us, calendar, calendar_row, backend=backend)
+    found = describe_situations(summary, last_event_us, as_of_us, calendar, log_days, calendar_row, backend=backend)
 
     exact = summary.astype(np.float64)
     bought, mean_gap, longest_gap = (
@@ -129,7 +131,9 @@ def test_situations_are_logarithms_with_flags_of_what_is_missing(
     since_event = np.where(has_none, np.nan, (as_of_us - last_event_us) / DAY_US)
     ratios = [np.log((bought + 0.5) / (gap + 0.5)) for gap in (mean_gap, longest_gap)]
     elapsed = np.stack([np.log1p(since_event), np.log1p(bought), *ratios], axis=1)
-    values = np.concatenate([elapsed, calendar[calendar_row], _signed_log(exact)], axis=1)
+    known_days = np.maximum(log_days[calendar_row].astype(np.float64), 7.0)[:, None]
+    scale = np.maximum(np.array(TOTAL_DAYS) / known_days, 1.0)
+    values = np.concatenate([elapsed, calendar[calendar_row], _signed_log(exact * scale)], axis=1)
     assert found.shape == (num_queries, len(SITUATION_COLUMNS))
     np.testing.assert_allclose(found, np.concatenate([values, np.isnan(values)], axis=1), rtol=2e-7, atol=2e-7)
 

@@ -96,6 +96,9 @@ def _count_the_chains_later_orders(monkeypatch: pytest.MonkeyPatch) -> None:
         def orders_before(self, as_of_us: Any, window_days: int) -> Any:
             return self._activity.orders_before(as_of_us + _LEAK_US, window_days)
 
+        def days_before(self, as_of_us: Any) -> Any:
+            return self._activity.days_before(as_of_us)
+
     monkeypatch.setattr(
         run, "outlook_at", lambda model, partition, activity, *rest: own(model, partition, Ahead(activity), *rest)
     )

@@ -158,7 +158,7 @@ def test_a_damaged_study_or_one_of_another_version_is_refused_with_the_way_out(s
         (data.replace(b"complete", b"compiete", 1), IntegrityError, "not as it was written"),
         (seal([]), IntegrityError, "not a study"),
         (seal({**content, "trials": [{"number": 1}]}), IntegrityError, "no study of this version"),
-        (seal({**content, "schema_version": 99}), InvalidArgumentError, "found schema 99, expected 2"),
+        (seal({**content, "schema_version": 99}), InvalidArgumentError, "found schema 99, expected 3"),
         (seal({**content, "space": other_space}), InvalidArgumentError, r"another search space \(dropout differ\)"),
     ):
         path.write_bytes(damaged)

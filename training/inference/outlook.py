@@ -71,10 +71,10 @@ def look_ahead_from_summary(
     last_event_us : int64[n]                            before the instant; NO_EVENT where there is none
     as_of_us      : int64[n]
     """
-    calendar, calendar_row = describe_instants(as_of_us, activity)
+    calendar, log_days, calendar_row = describe_instants(as_of_us, activity)
 
     def situation_of(rows: slice) -> NDArray[np.float32]:
-        return describe_situations(summary[rows], last_event_us[rows], as_of_us[rows], calendar, calendar_row[rows])
+        return describe_situations(summary[rows], last_event_us[rows], as_of_us[rows], calendar, log_days, calendar_row[rows])
 
     return _look_ahead(model, states, situation_of, device=device)
 

@@ -11,7 +11,7 @@ from engine.activity import DailyActivity
 from engine.indicators import compute_summary
 from engine.instants import DAY_US
 from engine.partition import Partition
-from kernels import NO_EVENT, SITUATION_COLUMNS, describe_situations, locate_instants, resolve
+from kernels import NO_EVENT, SITUATION_COLUMNS, TOTAL_DAYS, describe_situations, locate_instants, resolve
 from training.network.tokens import circle
 
 SITUATION_NAMES: tuple[str, ...] = SITUATION_COLUMNS
@@ -20,7 +20,8 @@ SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUAT
 
 # Windows of the chain's activity, in days.
 _CHAIN_WINDOWS = (7, 28, 91)
-LONGEST_CHAIN_WINDOW = max(_CHAIN_WINDOWS)
+# How much of it is looked at: the windows, and whether the log is younger than the longest total.
+LONGEST_CHAIN_WINDOW = int(max(*_CHAIN_WINDOWS, *TOTAL_DAYS))
 _FIRST = np.zeros(1, np.int64)
 
 
@@ -44,8 +45,8 @@ def situation_of(
     summary       : float32[num_queries, len(SUMMARY_COLUMNS)]    at the instant, as `engine.indicators.compute_summary` gives it
     last_event_us : int64[num_queries]                            before the instant; NO_EVENT where there is none
     """
-    calendar, calendar_row = describe_instants(as_of_us, activity)
-    return describe_situations(summary, last_event_us, as_of_us, calendar, calendar_row)
+    calendar, log_days, calendar_row = describe_instants(as_of_us, activity)
+    return describe_situations(summary, last_event_us, as_of_us, calendar, log_days, calendar_row)
 
 
 def situation_of_one(
@@ -54,7 +55,8 @@ def situation_of_one(
     """`situation_of` for one query, whose arguments nobody need check: float32[1, NUM_SITUATION_FEATURES]."""
     calendar = np.array([_describe_instant(as_of_us, activity)], np.float32)
     times_us = np.array([[last_event_us], [as_of_us]], np.int64)
-    return resolve("cpu").describe_situations(summary, times_us[0], times_us[1], calendar, _FIRST)
+    log_days = activity.days_before(times_us[1]).astype(np.float32)
+    return resolve("cpu").describe_situations(summary, times_us[0], times_us[1], calendar, log_days, _FIRST)
 
 
 def _describe_instant(as_of_us: int, activity: DailyActivity) -> tuple[float, ...]:
@@ -79,10 +81,13 @@ def summarise(
     return summary, np.where(has_event, partition.timestamp_us[np.maximum(end - 1, 0)], NO_EVENT)
 
 
-def describe_instants(as_of_us: NDArray[np.int64], activity: DailyActivity) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+def describe_instants(
+    as_of_us: NDArray[np.int64], activity: DailyActivity
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """What depends on the instant alone, for `kernels.describe_situations`; one row where all queries share an instant.
 
-    returns : float32[num_instants, len(CALENDAR_COLUMNS)], and the row of each query
+    returns : float32[num_instants, len(CALENDAR_COLUMNS)], float32[num_instants] days from the beginning of the log, and the row
+              of each query
     """
     if len(as_of_us) and (as_of_us == as_of_us[0]).all():
         instants_us, row = as_of_us[:1], np.zeros(len(as_of_us), np.int64)
@@ -96,4 +101,4 @@ def describe_instants(as_of_us: NDArray[np.int64], activity: DailyActivity) -> t
             week - month,
             month - quarter,
         ]
-    return np.stack(columns, axis=1).astype(np.float32), row
+    return np.stack(columns, axis=1).astype(np.float32), activity.days_before(instants_us).astype(np.float32), row

@@ -37,7 +37,7 @@ from training.passes.both import TRIAL, Stage, final_config
 from training.passes.trial_pass import Prepared, TrialPass
 from training.registry.bundles import name_folder
 
-CHECKPOINT_SCHEMA_VERSION = 2
+CHECKPOINT_SCHEMA_VERSION = 3
 CHECKPOINT_FOLDER = ".training"
 CHECKPOINT_FILE = "checkpoint.json"
 _STANDING, _CHOSEN = "standing.", "trial."

@@ -110,8 +110,15 @@ class TrialPass:
         return TrialPass(losses=losses, best=model if int(np.argmin(losses)) == len(losses) - 1 else self.best, last=model)
 
     def is_over(self, config: TrainConfig) -> bool:
-        """Whether all epochs are done, or it got clearly worse for so long that no more are needed."""
-        return len(self.losses) >= config.num_epochs or got_worse(self.losses, config.patience_epochs)
+        """Whether all epochs are done, or in the second half of them it got clearly worse for so long that no more are needed.
+
+        In the first half the learning rate climbs and the moving average fills up: the second epoch of twelve was the best of
+        five by chance, and a model that had hardly learnt took the place of a good one (docs/log.md).
+        """
+        num_done = len(self.losses)
+        return num_done >= config.num_epochs or (
+            2 * num_done > config.num_epochs and got_worse(self.losses, config.patience_epochs)
+        )
 
 
 def run_trial_pass(

@@ -19,7 +19,7 @@ from training.passes.trial_pass import choose_epochs
 from training.registry import check_name
 from training.tuning.space import SPACE, Values, describe_space
 
-STUDY_SCHEMA_VERSION = 2
+STUDY_SCHEMA_VERSION = 3
 STUDIES_FOLDER = "studies"
 STUDY_FILE = "study.json"
 # A trial that went through all epochs, that was given up on the way, that lost all measure.

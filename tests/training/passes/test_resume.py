@@ -103,7 +103,7 @@ def test_a_checkpoint_of_another_history_or_schema_or_with_a_byte_changed_is_ref
         seal({**content, "subject": {**subject, "history_hash": "sha256:other"}}),
     )
     refused(InvalidArgumentError, "device cuda there, cpu here", seal({**content, "subject": {**subject, "device": "cuda"}}))
-    refused(InvalidArgumentError, "schema 99, expected 2", seal({**content, "schema_version": 99}))
+    refused(InvalidArgumentError, "schema 99, expected 3", seal({**content, "schema_version": 99}))
     refused(IntegrityError, "damaged", document[:-30])
     refused(IntegrityError, "damaged", document.replace(b"trial", b"triai"))
     refused(IntegrityError, "damaged", seal({**content, "standing": {}}))

@@ -42,8 +42,16 @@ def test_training_takes_the_best_epochs_of_a_pass_that_ended_early(history: Hist
     monkeypatch.setattr(Window, "loss", lambda *_: next(curve))
     told: list[TrainProgress] = []
     train(history, as_of_us=AS_OF_US, config=replace(QUICK, num_epochs=9, patience_epochs=2), progress=told.append)
-    assert [at.validation for at in told] == [0.5, 0.4, 0.45, 0.46, None, None]
-    assert (told[-1].epoch, told[-1].num_epochs) == (6, 6)
+    assert [at.validation for at in told] == [0.5, 0.4, 0.45, 0.46, 0.47, None, None]
+    assert (told[-1].epoch, told[-1].num_epochs) == (7, 7)
+
+
+def test_what_the_first_epochs_look_like_does_not_end_a_pass(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    curve = iter([0.4, 0.45, 0.46, 0.38, 0.37, 0.37])
+    monkeypatch.setattr(Window, "loss", lambda *_: next(curve))
+    told: list[TrainProgress] = []
+    train(history, as_of_us=AS_OF_US, config=replace(QUICK, num_epochs=6, patience_epochs=2), progress=told.append)
+    assert [at.validation for at in told[:6]] == [0.4, 0.45, 0.46, 0.38, 0.37, 0.37]
 
 
 def test_what_a_season_did_to_the_level_is_no_reason_to_prefer_an_epoch(history: History) -> None:
