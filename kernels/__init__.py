@@ -1,6 +1,6 @@
 """Arrays in, arrays out: the loops that everything else is made of, one implementation per backend behind one signature."""
 
-from kernels.description_columns import CALENDAR_COLUMNS, NO_EVENT, SITUATION_COLUMNS, TOKEN_COLUMNS
+from kernels.description_columns import CALENDAR_COLUMNS, NO_EVENT, SHORTEST_LOG_DAYS, SITUATION_COLUMNS, TOKEN_COLUMNS
 from kernels.forward_operations import describe_events, describe_situations, roll_states, standardise
 from kernels.head_operations import Layer, add_up_rates, calibrate_hazards, integrate_survivals, run_layers
 from kernels.operations import (
@@ -25,6 +25,7 @@ __all__ = [
     "CALENDAR_COLUMNS",
     "GAP_COLUMNS",
     "NO_EVENT",
+    "SHORTEST_LOG_DAYS",
     "SITUATION_COLUMNS",
     "SUMMARY_COLUMNS",
     "SUMMARY_REACH_DAYS",

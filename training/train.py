@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from engine.history import History
 from engine.indicators import compute_indicators
+from engine.instants import DAY_US
 from engine.labels import eligible
 from engine.partition import Partition
 from engine.storage import Place
@@ -92,4 +93,5 @@ def _measure_reference(
     instants = np.full(len(customers), as_of_us, np.int64)
     survival = survival_curves(model, past, activity, customers, instants)
     probability = churn_probability(model.edges_days, survival, model.config.horizon_days)
-    return measure_reference(compute_indicators(past, customers, instants), probability, churned)
+    log_days = (as_of_us - int(past.timestamp_us.min())) / DAY_US
+    return measure_reference(compute_indicators(past, customers, instants), probability, churned, log_days=log_days)

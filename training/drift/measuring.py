@@ -20,6 +20,7 @@ from engine.instants import DAY_US, format_instant
 from training.bundles.bundle import Bundle
 from training.data.panel import Panel, ask_panel
 from training.drift.histogram import Histogram, stability_index
+from training.drift.reference import free_of_age
 from training.evaluation.metrics import measure_everybody
 from training.evaluation.weighted import Ranking
 
@@ -43,7 +44,7 @@ class DriftConfig:
     """Months in a row in which the churn rate lies above the reference, by more than chance."""
 
     ignored: tuple[str, ...] = ()
-    """Indicators that are shown and do not count: tenure grows in a young log whatever the customers do."""
+    """Indicators that are shown and do not count."""
 
     least_customers: int = 50
     """With fewer customers at an instant nothing is said of it."""
@@ -199,9 +200,9 @@ def _shifts(now: Panel, bundle: Bundle, config: DriftConfig, not_judged: list[st
         )
 
     score = compare(SCORE, reference.score, now.probability[SCORE])
-    indicators = [
-        compare(name, reference.indicators[name], now.indicators[:, column]) for column, name in enumerate(INDICATOR_COLUMNS)
-    ]
+    log_days = (now.as_of_us - bundle.trained.first_event_us) / DAY_US
+    freed = free_of_age(now.indicators, log_days=log_days, reference_days=reference.log_days)
+    indicators = [compare(name, reference.indicators[name], freed[:, column]) for column, name in enumerate(INDICATOR_COLUMNS)]
     return score, *sorted(indicators, key=lambda shift: -shift.psi)
 
 

@@ -66,7 +66,7 @@ def untrained(history: History) -> TrainedModel:
         num_customers=history.manifest.num_customers,
         num_events=history.manifest.num_events,
         validation={},
-        reference=measure_reference(compute_indicators(partition, customers, instants), even, even > 0.4),
+        reference=measure_reference(compute_indicators(partition, customers, instants), even, even > 0.4, log_days=270.0),
     )
 
 
