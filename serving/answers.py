@@ -30,20 +30,21 @@ class ReasonKind(IntEnum):
 
     INDICATOR = 1
     RECENT_EVENTS = 2
-    SEGMENT = 3
+    SEGMENT = 3  # of servers of before: now it is what reasons are counted from
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reason:
     """One reason for a score."""
 
-    indicator: str
+    indicator: str  # the number that tells it
     kind: ReasonKind
-    points: float  # percentage points of the churn probability at the bundle's horizon; below 0 where it lowers it
+    points: float  # of its theme, percentage points of the churn probability at the bundle's horizon; below 0 where it lowers it
     value: float | None  # the customer's; None where not known
     usual_value: float | None  # of customers who buy about as often
     unit: str
     sentence: str  # all of it in English
+    theme: str = ""  # what it is about, such as "silence"; "" from a server of before
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,10 +54,12 @@ class Reasons:
     100 * baseline, the points of the strongest and the others add up to 100 * the churn probability at the bundle's horizon.
     """
 
-    baseline_churn_probability: float  # of the usual customer of the chain
+    baseline_churn_probability: float  # of the usual customer of the segment
     other_points: float  # of all that is not among the strongest
     strongest: tuple[Reason, ...]
     unavailable: str = ""  # why there are none
+    chain_churn_probability: float = 0.0  # of the usual customer of the chain
+    segment: str = ""  # whom the customer is compared with; "" from a server of before
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

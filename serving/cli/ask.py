@@ -27,8 +27,8 @@ timeout_option = click.option(
     "--timeout-s", type=click.FloatRange(0.001), default=10.0, show_default=True, help="Limit of one call."
 )
 
-# Shown as 0.0.
-_LEAST_POINTS = 0.05
+# A smaller reason tells a person nothing.
+_LEAST_POINTS = 0.5
 _TIER_STYLES = {"RED": "bold red", "YELLOW": "yellow", "BLUE": "blue"}
 _REASONS = {
     "NO_RECENT_PURCHASE": "no purchase in the last {active_within_days} days: already lost",
@@ -231,17 +231,21 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
 
 
 def print_reasons(reasons: Reasons) -> None:
-    """The strongest reasons of one customer, a line each, in percentage points of the risk."""
+    """The strongest reasons of one customer, a line each, in percentage points of the risk; small ones among all else."""
     out = console()
     if reasons.unavailable:
         out.print(f"    [dim]no reasons: {literal(reasons.unavailable)}[/]")
         return
-    for reason in reasons.strongest:
-        if abs(reason.points) < _LEAST_POINTS:  # of who is as safe as can be the rest has nothing to say
-            continue
+    told = [reason for reason in reasons.strongest if abs(reason.points) >= _LEAST_POINTS]
+    for reason in told:
         out.print(f"    {_points(reason.points)}  {literal(reason.sentence)}")
-    baseline = _percent(reasons.baseline_churn_probability)
-    out.print(f"    {_points(reasons.other_points)}  [dim]all else; counted from {baseline}, the usual customer of the chain[/]")
+    rest = reasons.other_points + sum(reason.points for reason in reasons.strongest if reason not in told)
+    baseline, chain = reasons.baseline_churn_probability, reasons.chain_churn_probability
+    if baseline == chain or not reasons.segment:
+        counted = f"counted from {_percent(baseline)}, usual in the chain"
+    else:
+        counted = f"counted from {_percent(baseline)}, usual for {literal(reasons.segment)}; {_percent(chain)} in the chain"
+    out.print(f"    {_points(rest)}  [dim]{'all else' if told else 'nothing stands out'}; {counted}[/]")
 
 
 def print_at_risk(page: AtRiskPage) -> None:
@@ -269,27 +273,25 @@ def print_at_risk(page: AtRiskPage) -> None:
 
 
 def _print_whys(page: AtRiskPage) -> None:
-    """The strongest reason of each customer of a page that is their own, or why there is none."""
+    """The strongest reason of each customer of a page, or why there is none."""
     out = console()
     with_reasons = [customer for customer in page.customers if customer.reasons is not None]
     if not with_reasons:
         return
     rows = [
-        (literal(customer.customer_id), literal(_own_reason(customer.reasons).sentence))
+        (literal(customer.customer_id), literal(_worst_reason(customer.reasons).sentence))
         for customer in with_reasons
         if customer.reasons is not None and customer.reasons.strongest
     ]
     if rows:
-        out.print(table((("customer", "left"), ("strongest reason of their own", "wrap")), rows))
+        out.print(table((("customer", "left"), ("strongest reason", "wrap")), rows))
     elif with_reasons[0].reasons is not None:
         out.print(f"[dim]No reasons: {literal(with_reasons[0].reasons.unavailable)}[/]")
 
 
-def _own_reason(reasons: Reasons) -> Reason:
-    """The strongest one that speaks of the customer: in a list of those most at risk nearly all share their segment."""
-    from serving.answers import ReasonKind
-
-    return next((reason for reason in reasons.strongest if reason.kind is not ReasonKind.SEGMENT), reasons.strongest[0])
+def _worst_reason(reasons: Reasons) -> Reason:
+    """The strongest one that raises the risk: somebody at risk may still be safer than others who buy about as often."""
+    return next((reason for reason in reasons.strongest if reason.points > 0), reasons.strongest[0])
 
 
 def _print_context(context: ScoreContext) -> None:

@@ -6,15 +6,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from engine.activity import DailyActivity
 from serving.answers import ReasonKind
 from serving.snapshots import Snapshot, floats
 from serving.wire.reasons import KIND_NAMES, REASON_FIELDS, REASON_TYPE
 from training.bundles.bundle import Bundle
+from training.inference import FittedModel
+from training.network.situation import situation_of
 from training.reasons import (
     NUM_SUBJECTS,
     RECENT_EVENTS,
-    SEGMENT,
     SUBJECTS,
+    THEMES,
     Explainer,
     Explanations,
     Usual,
@@ -28,9 +31,9 @@ _SAMPLED_CUSTOMERS = 20_000
 _INDICATORS = pa.array([subject.name for subject in SUBJECTS], pa.string())
 _UNITS = pa.array([subject.unit for subject in SUBJECTS], pa.string())
 _KINDS = pa.array(KIND_NAMES, pa.string())
+_THEMES = pa.array(THEMES, pa.string())
 _KIND_OF = np.full(NUM_SUBJECTS, KIND_NAMES.index(ReasonKind.INDICATOR.name.lower()), np.int8)
 _KIND_OF[RECENT_EVENTS] = KIND_NAMES.index(ReasonKind.RECENT_EVENTS.name.lower())
-_KIND_OF[SEGMENT] = KIND_NAMES.index(ReasonKind.SEGMENT.name.lower())
 
 
 class SnapshotReasons:
@@ -65,10 +68,11 @@ def reason_columns(
     """Arrays of REASON_FIELDS; the arguments are those of `Explainer.explain` and `write_sentences`."""
     found = explainer.explain(states, summary, last_event_us, num_events)
     sentences = write_sentences(found, explainer.usual, num_orders=num_orders, last_purchase_us=last_purchase_us)
-    baseline = np.full(len(states), found.baseline / 100, np.float32)
-    entries = _entries(found, sentences)
-    reasons = pa.FixedSizeListArray.from_arrays(entries, type=REASON_FIELDS[-1].type)
-    return [pa.array(baseline), pa.array(found.other), reasons]
+    chain = np.full(len(states), found.chain / 100, np.float32)
+    described = pa.array([f"customers {explainer.usual.describe(which)}" for which in range(len(explainer.usual.num_customers))])
+    segment = pa.DictionaryArray.from_arrays(pa.array(found.segment.astype(np.int8)), described)
+    reasons = pa.FixedSizeListArray.from_arrays(_entries(found, sentences), type=REASON_FIELDS[-1].type)
+    return [pa.array(found.baseline / 100), pa.array(chain), segment, pa.array(found.other), reasons]
 
 
 def reasons_of(snapshot: Snapshot, bundle: Bundle | None) -> SnapshotReasons | None:
@@ -76,7 +80,7 @@ def reasons_of(snapshot: Snapshot, bundle: Bundle | None) -> SnapshotReasons | N
     activity = snapshot.manifest.activity
     if bundle is None or activity is None:
         return None
-    usual = usual_of(snapshot)
+    usual = usual_of(snapshot, bundle.model, activity.daily())
     if usual is None:
         return None
     explainer = Explainer(
@@ -89,17 +93,23 @@ def reasons_of(snapshot: Snapshot, bundle: Bundle | None) -> SnapshotReasons | N
     return SnapshotReasons(explainer)
 
 
-def usual_of(snapshot: Snapshot) -> Usual | None:
-    """What is usual among a snapshot's customers; None where there are none."""
+def usual_of(snapshot: Snapshot, model: FittedModel, activity: DailyActivity) -> Usual | None:
+    """What is usual among a snapshot's customers; None where there are none.
+
+    activity : of the chain's days; what is usual does not depend on it
+    """
     if snapshot.num_customers == 0:
         return None
     sample = np.linspace(0, snapshot.num_customers - 1, min(snapshot.num_customers, _SAMPLED_CUSTOMERS)).astype(np.int64)
     rows = snapshot.take(sample, with_memory=True)
+    summary, last_event_us = floats(rows, "summary"), rows.column("last_event_us").to_numpy()
+    situation = situation_of(summary, last_event_us, np.full(len(sample), snapshot.inputs.as_of_us), activity)
     return measure_usual(
-        floats(rows, "summary"),
+        summary,
         floats(rows, "state"),
-        rows.column("last_event_us").to_numpy(),
+        last_event_us,
         rows.column("num_events").to_numpy(),
+        model.situation_normaliser.apply(situation),
     )
 
 
@@ -111,7 +121,7 @@ def why_no_reasons(snapshot: Snapshot) -> str:
 
 
 def _entries(found: Explanations, sentences: pa.StringArray) -> pa.StructArray:
-    subject = found.subject.ravel().astype(np.int8)
+    subject, theme = found.subject.ravel().astype(np.int8), found.theme.ravel().astype(np.int8)
     arrays = [
         pa.DictionaryArray.from_arrays(pa.array(subject), _INDICATORS),
         pa.DictionaryArray.from_arrays(pa.array(_KIND_OF[subject]), _KINDS),
@@ -120,6 +130,7 @@ def _entries(found: Explanations, sentences: pa.StringArray) -> pa.StructArray:
         _known(found.usual),
         pa.DictionaryArray.from_arrays(pa.array(subject), _UNITS),
         sentences,
+        pa.DictionaryArray.from_arrays(pa.array(theme), _THEMES),
     ]
     return pa.StructArray.from_arrays(arrays, fields=list(REASON_TYPE))
 

@@ -21,12 +21,15 @@ REASON_TYPE = pa.struct(
         pa.field("usual_value", pa.float32()),
         pa.field("unit", _NAMES_TYPE, nullable=False),
         pa.field("sentence", pa.string(), nullable=False),
+        pa.field("theme", _NAMES_TYPE, nullable=False),
     ]
 )
 
 # What a batch has at its end where reasons were asked for; the meaning is that of Reasons in the proto.
 REASON_FIELDS: tuple[pa.Field, ...] = (
     pa.field("baseline_churn_probability", pa.float32(), nullable=False),
+    pa.field("chain_churn_probability", pa.float32(), nullable=False),
+    pa.field("segment", _NAMES_TYPE, nullable=False),
     pa.field("other_points", pa.float32(), nullable=False),
     pa.field("reasons", pa.list_(pa.field("item", REASON_TYPE, nullable=False), NUM_REASONS), nullable=False),
 )
@@ -38,40 +41,45 @@ def has_reasons(batch: pa.RecordBatch) -> bool:
 
 def read_reason_columns(batch: pa.RecordBatch) -> list[Reasons]:
     """The reasons of each row of a batch that has REASON_FIELDS."""
-    names = ("baseline_churn_probability", "other_points", "reasons")
-    rows = zip(*(batch.column(name).to_pylist() for name in names), strict=True)
+    rows = zip(*(batch.column(field.name).to_pylist() for field in REASON_FIELDS), strict=True)
     return [
         Reasons(
             baseline_churn_probability=baseline,
+            chain_churn_probability=chain,
+            segment=segment,
             other_points=other,
             strongest=tuple(Reason(**entry | {"kind": ReasonKind[entry["kind"].upper()]}) for entry in strongest),
         )
-        for baseline, other, strongest in rows
+        for baseline, chain, segment, other, strongest in rows
     ]
 
 
 def reason_columns_message(batch: pa.RecordBatch) -> pb.ReasonColumns:
     """The same columns as packed repeated fields."""
     entries = batch.column("reasons").flatten()
-    indicator, kind, unit = (entries.field(name) for name in ("indicator", "kind", "unit"))
-    indicator_place = indicator.indices.to_numpy()
-    places, first = np.unique(indicator_place, return_index=True)
+    indicator, kind, unit, theme = (entries.field(name) for name in ("indicator", "kind", "unit", "theme"))
+    place = len(theme.dictionary) * indicator.indices.to_numpy().astype(np.int64) + theme.indices.to_numpy()
+    _, first, subject = np.unique(place, return_index=True, return_inverse=True)
+    named = zip(*(names.take(pa.array(first)).to_pylist() for names in (indicator, kind, unit, theme)), strict=True)
     subjects = [
-        pb.ReasonSubject(
-            indicator=indicator[int(row)].as_py(), kind=_kind_number(kind[int(row)].as_py()), unit=unit[int(row)].as_py()
-        )
-        for row in first
+        pb.ReasonSubject(indicator=name, kind=_kind_number(sort), unit=counted_in, theme=about)
+        for name, sort, counted_in, about in named
     ]
+    chain, segment = (batch.column(name) for name in ("chain_churn_probability", "segment"))
+    segments, segment_place = np.unique(segment.indices.to_numpy(), return_inverse=True)
     value, usual = (entries.field(name).to_numpy(zero_copy_only=False) for name in ("value", "usual_value"))
     return pb.ReasonColumns(
         baseline_churn_probability=batch.column("baseline_churn_probability").to_numpy().tolist(),
         other_points=batch.column("other_points").to_numpy().tolist(),
         subjects=subjects,
-        subject=np.searchsorted(places, indicator_place).tolist(),
+        subject=subject.tolist(),
         points=entries.field("points").to_numpy().tolist(),
         value=value.tolist(),
         usual_value=usual.tolist(),
         sentence=entries.field("sentence").to_numpy(zero_copy_only=False).tolist(),
+        chain_churn_probability=chain[0].as_py() if len(batch) else 0.0,
+        segments=segment.dictionary.take(pa.array(segments)).to_pylist(),
+        segment=segment_place.tolist(),
     )
 
 
@@ -88,10 +96,13 @@ def reasons_message(reasons: Reasons) -> pb.Reasons:
                 usual_value=reason.usual_value,
                 unit=reason.unit,
                 sentence=reason.sentence,
+                theme=reason.theme,
             )
             for reason in reasons.strongest
         ],
         unavailable=reasons.unavailable,
+        chain_churn_probability=reasons.chain_churn_probability,
+        segment=reasons.segment,
     )
 
 
@@ -108,10 +119,13 @@ def read_reasons(message: pb.Reasons) -> Reasons:
                 usual_value=entry.usual_value if entry.HasField("usual_value") else None,
                 unit=entry.unit,
                 sentence=entry.sentence,
+                theme=entry.theme,
             )
             for entry in message.strongest
         ),
         unavailable=message.unavailable,
+        chain_churn_probability=message.chain_churn_probability,
+        segment=message.segment,
     )
 
 

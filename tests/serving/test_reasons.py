@@ -31,6 +31,7 @@ from serving.wire.batches import REASONED_SCHEMA, customer_scores, read_arrow
 from serving.wire.reasons import NUM_REASONS
 from tests.serving.conftest import TRAINED_AS_OF_US
 from tests.serving.server_thread import ServerThread
+from training.reasons import THEMES
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +67,10 @@ def _check(score: CustomerScore) -> Reasons:
     points = sum(reason.points for reason in reasons.strongest) + reasons.other_points
     assert 100 * reasons.baseline_churn_probability + points == pytest.approx(score.risk_score, abs=0.1)
     assert all(reason.sentence.endswith(".") and reason.indicator and reason.unit for reason in reasons.strongest)
+    assert len({reason.theme for reason in reasons.strongest}) == NUM_REASONS
+    assert {reason.theme for reason in reasons.strongest} <= set(THEMES)
+    assert reasons.segment.startswith("customers ")
+    assert 0 < reasons.chain_churn_probability < 1
     return reasons
 
 
@@ -127,9 +132,12 @@ def test_packed_columns_say_what_arrow_says(asked: EbbtideClient, reasoning_serv
             assert row.reasons is not None
             assert columns.baseline_churn_probability[number] == row.reasons.baseline_churn_probability
             assert columns.other_points[number] == row.reasons.other_points
+            assert columns.chain_churn_probability == row.reasons.chain_churn_probability
+            assert columns.segments[columns.segment[number]] == row.reasons.segment
             for place, reason in enumerate(row.reasons.strongest, start=NUM_REASONS * number):
                 subject = columns.subjects[columns.subject[place]]
-                assert (subject.indicator, subject.kind, subject.unit) == (reason.indicator, reason.kind, reason.unit)
+                assert (subject.indicator, subject.kind) == (reason.indicator, reason.kind)
+                assert (subject.unit, subject.theme) == (reason.unit, reason.theme)
                 assert (columns.points[place], columns.sentence[place]) == (reason.points, reason.sentence)
                 np.testing.assert_equal(columns.value[place], np.nan if reason.value is None else reason.value)
                 np.testing.assert_equal(columns.usual_value[place], np.nan if reason.usual_value is None else reason.usual_value)
@@ -187,11 +195,11 @@ def test_the_command_line_tells_why(reasoning_server: Server, scored: Snapshot) 
     customer_id = scored.batches[0].column("customer_id")[0].as_py()
     target = ["--target", reasoning_server.target]
     text = CliRunner().invoke(cli, ["score", customer_id, *target]).output
-    assert "all else; counted from" in text
+    assert "; counted from" in text
     assert "strongest reason" in CliRunner().invoke(cli, ["at-risk", *target]).output
     document = json.loads(CliRunner().invoke(cli, ["score", customer_id, "--json", *target]).output)
     strongest = document["customers"][0]["reasons"]["strongest"]
     assert len(strongest) == NUM_REASONS
-    for reason in strongest:  # those that would be shown as 0.0 are left out for a person
-        assert (reason["sentence"] in text) == (abs(reason["points"]) >= 0.05)
+    for reason in strongest:  # those that say next to nothing are left out for a person
+        assert (reason["sentence"] in text) == (abs(reason["points"]) >= 0.5)
         assert reason["kind"] in ReasonKind.__members__

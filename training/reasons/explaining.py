@@ -1,4 +1,4 @@
-"""The three strongest reasons of each customer: contributions picked, with the customer's value and the usual one."""
+"""The three strongest reasons of each customer: themes, each told by the number that says most of it."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
-from engine.indicators import NUM_COLUMNS
 from kernels import SUMMARY_COLUMNS
 from training.inference import FittedModel
 from training.network.situation import situation_of
 from training.reasons.attribution import IntegratedGradients
+from training.reasons.leaders import find_leaders
 from training.reasons.risk import HorizonRisk, head_inputs
 from training.reasons.segments import CHAIN, Usual
-from training.reasons.subjects import LINES_PER_ORDER, NUM_SUBJECTS, RECENT_EVENTS, SEGMENT, subject_of_inputs
+from training.reasons.subjects import subject_of_inputs
+from training.reasons.themes import SILENCE, sum_by_theme, themes_of
 
 NUM_REASONS = 3
-_GAP, _LINES = SUMMARY_COLUMNS.index("gap_mean_days"), SUMMARY_COLUMNS.index("lines_per_order_90d")
+_RECENCY, _GAP, _LATENESS = (SUMMARY_COLUMNS.index(name) for name in ("recency_days", "gap_mean_days", "lateness"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,35 +28,41 @@ class Explanations:
 
     baseline + sum of points + other = 100 * probability, to 0.1
 
-    baseline    : percent, of the usual customer of the chain
-    usual_risk  : float32[num_segments], percent, of the usual customer of each segment
+    chain       : percent, of the usual customer of the chain
+    baseline    : float32[n], percent, of the usual customer of the segment
     segment     : int64[n]
     probability : float32[n]
-    subject     : int64[n, NUM_REASONS], places in SUBJECTS, the strongest first; what raises the risk comes before what lowers
-                  it where the risk is above the baseline, and after it where it is below
-    points      : float32[n, NUM_REASONS]
-    value       : float32[n, NUM_REASONS], the customer's; NaN where not known
-    usual       : float32[n, NUM_REASONS], in the segment (of a SEGMENT reason: in the chain); NaN where not known
-    other       : float32[n], points of all other subjects together
+    theme       : int64[n, NUM_REASONS], places in THEMES, those with the most points; what raises the risk comes before what
+                  lowers it where the risk is above the baseline, and after it where it is below; the strongest first
+    subject     : int64[n, NUM_REASONS], places in SUBJECTS, what tells the theme
+    points      : float32[n, NUM_REASONS], of the theme
+    value       : float32[n, NUM_REASONS], the customer's, of the subject; NaN where not known
+    usual       : float32[n, NUM_REASONS], in the segment; NaN where not known
+    rhythm_days : float32[n, NUM_REASONS], the customer's mean gap where a silence is told by it; NaN elsewhere
+    is_timely   : bool[n, NUM_REASONS], of a silence: it is short and raises the risk, as the next purchase is not due yet, or
+                  long and lowers it, as it is
+    other       : float32[n], points of all other themes together
     """
 
-    baseline: float
-    usual_risk: NDArray[np.float32]
+    chain: float
+    baseline: NDArray[np.float32]
     segment: NDArray[np.int64]
     probability: NDArray[np.float32]
+    theme: NDArray[np.int64]
     subject: NDArray[np.int64]
     points: NDArray[np.float32]
     value: NDArray[np.float32]
     usual: NDArray[np.float32]
+    rhythm_days: NDArray[np.float32]
+    is_timely: NDArray[np.bool_]
     other: NDArray[np.float32]
 
 
 class Explainer:
     """Reasons for customers as of one instant, by one model.
 
-    The path goes from the usual customer of the chain to that of the segment, a difference that needs no integral and is the
-    contribution of being in the segment, and from there straight to the customer, by integrated gradients. A value that is
-    usual in the segment so contributes nothing.
+    The path goes straight from the usual customer of the segment to the customer. Along it the state moves with the numbers as it
+    usually does, and what is left of it by itself. A value that is usual in the segment so contributes nothing.
 
     usual    : of the same instant, so that season and the chain's activity are the same on both ends
     activity : of the chain's days before the instant
@@ -67,8 +74,8 @@ class Explainer:
         self._as_of_us = as_of_us
         self._activity = activity
         self._gradients = IntegratedGradients(
-            HorizonRisk(model, horizon_days),
-            head_inputs(model, usual.states, usual.situation(as_of_us, activity)),
+            HorizonRisk(model, horizon_days, usual.state_by_situation),
+            head_inputs(model, usual.states, usual.situation(as_of_us, activity), usual.state_by_situation),
             subject_of_inputs(model.state_size),
         )
         self.usual_risk = self._gradients.start_probability  # float32[num_segments]
@@ -78,16 +85,13 @@ class Explainer:
     ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
         """Of every subject: float32[n, NUM_SUBJECTS] in probability; and int64[n] segments, float32[n] churn probabilities.
 
-        A row adds up to the probability less that of the chain's usual customer, to 1e-3.
+        A row adds up to the probability less that of the segment's usual customer, to 1e-3.
         """
         instants_us = np.full(len(states), self._as_of_us, np.int64)
-        inputs = head_inputs(self._model, states, situation_of(summary, last_event_us, instants_us, self._activity))
+        situation = situation_of(summary, last_event_us, instants_us, self._activity)
         segment = self.usual.segment_of(summary)
-        found = self._gradients.attribute(inputs, segment)
-        by_subject = np.zeros((len(states), NUM_SUBJECTS), np.float32)
-        by_subject[:, : found.contributions.shape[1]] = found.contributions
-        by_subject[:, SEGMENT] = self.usual_risk[segment] - self.usual_risk[CHAIN]
-        return by_subject, segment, found.probability
+        found = self._gradients.attribute(head_inputs(self._model, states, situation, self.usual.state_by_situation), segment)
+        return found.contributions, segment, found.probability
 
     def explain(
         self,
@@ -104,39 +108,50 @@ class Explainer:
         num_events    : int32[n], before the instant
         """
         by_subject, segment, probability = self.contributions(states, summary, last_event_us)
-        baseline = self.usual_risk[CHAIN]
-        direction = np.where(probability >= baseline, 1.0, -1.0)[:, None]
-        # A probability is at most 1: two more put all that goes the customer's way before all that goes against it.
-        strength = np.abs(by_subject) + 2.0 * (direction * by_subject > 0)
-        subject = np.argsort(-strength, axis=1, kind="stable")[:, :NUM_REASONS]
-        chosen = np.take_along_axis(by_subject, subject, axis=1)
-        own = _by_subject(summary, num_events.astype(np.float32), summary[:, _GAP])
-        usual = _by_subject(self.usual.summary, self.usual.num_events, np.full(len(self.usual.summary), self._chain_gap))[segment]
+        themes = themes_of(summary, self.usual.summary[segment, _GAP])
+        by_theme = sum_by_theme(by_subject, themes)
+        theme = _strongest(by_theme, probability - self.usual_risk[segment])
+        chosen = np.take_along_axis(by_theme, theme, axis=1)
+        own = np.column_stack([summary, num_events.astype(np.float32)])
+        usual = np.column_stack([self.usual.summary, self.usual.num_events])[segment]
+        subject = find_leaders(by_subject, themes, theme, chosen, own, usual)
+        rhythm_days, is_timely = _silences(theme, chosen, own, usual)
         return Explanations(
-            baseline=100.0 * float(baseline),
-            usual_risk=100.0 * self.usual_risk,
+            chain=100.0 * float(self.usual_risk[CHAIN]),
+            baseline=100.0 * self.usual_risk[segment],
             segment=segment,
             probability=probability,
+            theme=theme,
             subject=subject,
             points=100.0 * chosen,
             value=np.take_along_axis(own, subject, axis=1),
             usual=np.take_along_axis(usual, subject, axis=1),
-            other=100.0 * (by_subject.sum(axis=1) - chosen.sum(axis=1)),
+            rhythm_days=rhythm_days,
+            is_timely=is_timely,
+            other=100.0 * (by_theme.sum(axis=1) - chosen.sum(axis=1)),
         )
 
-    @property
-    def _chain_gap(self) -> np.float32:
-        gap: np.float32 = self.usual.summary[CHAIN, _GAP]
-        return gap
+
+def _strongest(by_theme: NDArray[np.float32], difference: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The themes with the most points, what goes the customer's way first: int64[n, NUM_REASONS]."""
+    along = by_theme * np.where(difference >= 0, np.float32(1), np.float32(-1))[:, None]
+    strongest = np.argsort(-np.abs(along), axis=1, kind="stable")[:, :NUM_REASONS]
+    # Many small themes may outweigh three large ones: one of those that made the difference is always told.
+    against = (np.take_along_axis(along, strongest, axis=1) <= 0).all(axis=1)
+    strongest[against, -1] = along[against].argmax(axis=1)
+    # A probability is at most 1: two more put all that goes the customer's way before all that goes against it.
+    chosen = np.take_along_axis(along, strongest, axis=1)
+    order = np.argsort(-(np.abs(chosen) + 2.0 * (chosen > 0)), axis=1, kind="stable")
+    return np.take_along_axis(strongest, order, axis=1)
 
 
-def _by_subject(
-    summary: NDArray[np.float32], num_events: NDArray[np.float32], gap_days: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """What is told of each subject: float32[n, NUM_SUBJECTS]."""
-    values = np.empty((len(summary), NUM_SUBJECTS), np.float32)
-    values[:, :NUM_COLUMNS] = summary[:, :NUM_COLUMNS]
-    values[:, LINES_PER_ORDER] = summary[:, _LINES]
-    values[:, RECENT_EVENTS] = num_events
-    values[:, SEGMENT] = gap_days
-    return values
+def _silences(
+    theme: NDArray[np.int64], points: NDArray[np.float32], own: NDArray[np.float32], usual: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """`rhythm_days` and `is_timely` of Explanations."""
+    is_silence = theme == SILENCE
+    longer = own[:, [_RECENCY, _LATENESS]] - usual[:, [_RECENCY, _LATENESS]]
+    agrees = longer[:, None, :] * points[:, :, None] > 0  # NaN agrees with nothing
+    is_timely = is_silence & ~agrees.any(axis=2) & ~np.isnan(own[:, _GAP, None])
+    tells_rhythm = is_timely | (is_silence & agrees[:, :, 1])
+    return np.where(tells_rhythm, own[:, _GAP, None], np.float32(np.nan)), is_timely

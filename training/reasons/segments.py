@@ -2,6 +2,11 @@
 
 What is usual is the median of each number by itself, so that it is somebody's number; a number that most of them lack is usually
 not known. The baseline of a segment is the customer to whom all of it applies.
+
+A state repeats much of what the numbers say. How it usually goes with them is learnt here by a linear regression, so that a
+reason that speaks of the state speaks of what is left.
+
+source : Aas, Jullum & Loland (2021), Artificial Intelligence 298, for contributions under the conditional mean of a Gaussian
 """
 
 from __future__ import annotations
@@ -14,6 +19,8 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from kernels import SUMMARY_COLUMNS
 from training.network.situation import situation_of
+from training.reasons.subjects import subject_of_situation
+from training.reasons.themes import SILENT_SUBJECTS
 
 # A median of fewer says more of them than of their like: the chain's takes its place.
 FEWEST_CUSTOMERS = 50
@@ -21,18 +28,24 @@ _MOST_RHYTHMS = 5
 _CUSTOMERS_PER_RHYTHM = 200
 CHAIN, ONE_DAY = 0, 1
 _GAP = SUMMARY_COLUMNS.index("gap_mean_days")
+# Of the regression: so many customers' worth of "no connection", and so much of one for each that was measured. On two real
+# chains a hundredth of it explains .02 more of the variance of states held out, ten times as much .09 less.
+_RIDGE_CUSTOMERS = 10.0
+_RIDGE_SHARE = 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usual:
     """What is usual in each segment. Segment 0 is the whole chain, 1 who bought on one day only, the rest by rhythm, fast first.
 
-    bounds_days   : float64[num_segments - 3], mean gaps at which one rhythm ends and the next begins
-    summary       : float32[num_segments, len(SUMMARY_COLUMNS)]
-    states        : float32[num_segments, state_size], mean states
-    last_event_us : int64[num_segments]
-    num_events    : float32[num_segments]
-    num_customers : int64[num_segments], that it was measured on; the chain's numbers stand in where they are too few
+    bounds_days        : float64[num_segments - 3], mean gaps at which one rhythm ends and the next begins
+    summary            : float32[num_segments, len(SUMMARY_COLUMNS)]
+    states             : float32[num_segments, state_size], mean states
+    last_event_us      : int64[num_segments]
+    num_events         : float32[num_segments]
+    num_customers      : int64[num_segments], that it was measured on; the chain's numbers stand in where they are too few
+    state_by_situation : float32[NUM_SITUATION_FEATURES, state_size], by how much a state usually changes with each standardised
+                         feature; 0 for what all customers share and for the time since
     """
 
     bounds_days: NDArray[np.float64]
@@ -41,6 +54,7 @@ class Usual:
     last_event_us: NDArray[np.int64]
     num_events: NDArray[np.float32]
     num_customers: NDArray[np.int64]
+    state_by_situation: NDArray[np.float32]
 
     def segment_of(self, summary: NDArray[np.float32]) -> NDArray[np.int64]:
         """int64[n], the segment of each customer, from float32[n, len(SUMMARY_COLUMNS)].
@@ -78,6 +92,7 @@ def measure_usual(
     states: NDArray[np.float32],
     last_event_us: NDArray[np.int64],
     num_events: NDArray[np.int32],
+    standardised: NDArray[np.float32],
 ) -> Usual:
     """Look at the eligible customers of an instant, or at a sample of them.
 
@@ -85,6 +100,7 @@ def measure_usual(
     states        : float32[n, state_size]
     last_event_us : int64[n]
     num_events    : int32[n]
+    standardised  : float32[n, NUM_SITUATION_FEATURES], as the model's head takes it
     """
     bounds_days = _bounds(summary[:, _GAP])
     segment = _place(summary, bounds_days)
@@ -98,7 +114,19 @@ def measure_usual(
         last_event_us=np.array([np.sort(last_event_us[rows])[(len(rows) - 1) // 2] for rows in measured]),
         num_events=np.array([np.sort(num_events[rows])[(len(rows) - 1) // 2] for rows in measured], np.float32),
         num_customers=np.where(np.arange(len(counts)) == CHAIN, np.maximum(counts, FEWEST_CUSTOMERS), counts),
+        state_by_situation=_regress(states, standardised),
     )
+
+
+def _regress(states: NDArray[np.float32], standardised: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Ridge regression of the states: float32[NUM_SITUATION_FEATURES, state_size]."""
+    subject = subject_of_situation()
+    own = np.flatnonzero((subject >= 0) & ~np.isin(subject, SILENT_SUBJECTS))  # time that passes changes no state
+    causes, states_away = (values - values.mean(axis=0, dtype=np.float64) for values in (standardised[:, own], states))
+    ridge = _RIDGE_CUSTOMERS + _RIDGE_SHARE * len(states)
+    change = np.zeros((standardised.shape[1], states.shape[1]), np.float32)
+    change[own] = np.linalg.solve(causes.T @ causes + ridge * np.eye(len(own)), causes.T @ states_away)
+    return change
 
 
 def _place(summary: NDArray[np.float32], bounds_days: NDArray[np.float64]) -> NDArray[np.int64]:

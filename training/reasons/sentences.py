@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from engine.instants import DAY_US, format_instant
 from training.reasons.explaining import Explanations
 from training.reasons.segments import CHAIN, Usual
-from training.reasons.subjects import RECENT_EVENTS, SEGMENT, SUBJECTS
-from training.reasons.wording import WORDINGS, Wording
+from training.reasons.subjects import RECENT_EVENTS, SUBJECTS
+from training.reasons.wording import WORDINGS, Wording, every
 
 # As many significant digits of each value as its sentence shows: money and the number of orders need the most.
 _DIGITS = np.array([4 if subject.name.startswith(("spend_", "basket_90d")) else 3 for subject in SUBJECTS])
@@ -31,44 +31,51 @@ def write_sentences(
     subject = found.subject.ravel()
     is_events = subject == RECENT_EVENTS
     # A thousand customers need a few hundred sentences between them, so that each is written once.
-    told = np.where(is_events, np.repeat(num_orders, width), np.where(subject == SEGMENT, 0, found.value.ravel()))
-    value = _rounded(told, _DIGITS[subject])
+    value = _rounded(np.where(is_events, np.repeat(num_orders, width), found.value.ravel()), _DIGITS[subject])
+    rhythm_days = _rounded(found.rhythm_days.ravel(), 2)
     day = np.where(is_events, np.repeat(last_purchase_us // DAY_US, width), 0)
+
+    def write(row: int) -> str:
+        if is_events[row]:
+            return _of_events(round(value[row]), format_instant(int(day[row]) * DAY_US), raises=bool(found.points.flat[row] > 0))
+        who = _who(int(found.segment[row // width]))
+        about = "" if np.isnan(rhythm_days[row]) else f", after buying every {every(float(rhythm_days[row]))} on average"
+        if found.is_timely.flat[row]:
+            about += ": the next purchase is not due yet" if found.points.flat[row] > 0 else ": the next purchase is due"
+        return _compare(WORDINGS[SUBJECTS[subject[row]].name], float(value[row]), float(found.usual.flat[row]), who, about)
+
     if len(subject) <= width * _FEW_CUSTOMERS:
-        few = [_sentence(found, usual, row, value=float(value[row]), day=int(day[row])) for row in range(len(subject))]
-        return pa.array(few, pa.string())
-    raises = is_events & (found.points.ravel() > 0)
+        return pa.array([write(row) for row in range(len(subject))], pa.string())
+    raises = (is_events | found.is_timely.ravel()) & (found.points.ravel() > 0)
     segment = np.repeat(found.segment, width)
-    known = np.nan_to_num(value, nan=-1e30)  # NaN is not equal to itself
-    keys = np.stack([subject, segment, raises, day, known], axis=1).astype(np.float64)
+    known, before = (np.nan_to_num(values, nan=-1e30) for values in (value, rhythm_days))  # NaN is not equal to itself
+    keys = np.stack([subject, segment, raises, found.is_timely.ravel(), day, known, before], axis=1).astype(np.float64)
     _, first, place = np.unique(_bytes_of(keys), return_index=True, return_inverse=True)
-    sentences = [_sentence(found, usual, int(row), value=float(value[row]), day=int(day[row])) for row in first]
-    return pa.array(sentences, pa.string()).take(pa.array(place.ravel()))
+    return pa.array([write(int(row)) for row in first], pa.string()).take(pa.array(place.ravel()))
 
 
-def _sentence(found: Explanations, usual: Usual, row: int, *, value: float, day: int) -> str:
-    """Of one reason; `row` counts through all reasons of all customers."""
-    subject, segment = found.subject.flat[row], int(found.segment[row // found.subject.shape[1]])
-    if subject == SEGMENT:
-        here, chain = found.usual_risk[segment], found.usual_risk[CHAIN]
-        return f"Customers {usual.describe(segment)} usually have a risk of {here:.0f} %; in the chain {chain:.0f} % is usual."
-    if subject == RECENT_EVENTS:
-        date = format_instant(day * DAY_US)
-        kind = "stop buying" if found.points.flat[row] > 0 else "keep coming"
-        if value < 1.5:
-            return f"What was bought in the one order so far, and when ({date}), is like that of customers who {kind}."
-        return f"The run of the {value:,.0f} orders so far, the last on {date}, is like that of customers who {kind}."
-    return _compare(WORDINGS[SUBJECTS[subject].name], value, float(found.usual.flat[row]), _who(segment))
+def _of_events(num_orders: int, date: str, *, raises: bool) -> str:
+    """What no number says; of the orders themselves no more is kept than when the last one was."""
+    if num_orders < 2:
+        return f"What was in the one order so far ({date}) is like that of customers who {'do not ' if raises else ''}come back."
+    kind = "stop buying" if raises else "keep coming"
+    return (
+        f"The latest of {num_orders:,} orders ({date}), what was in it and how it followed those before, is like that of "
+        f"customers who {kind}."
+    )
 
 
-def _compare(wording: Wording, value: float, usual: float, who: str) -> str:
-    own = wording.missing if np.isnan(value) else wording.own.format(wording.render(value))
+def _compare(wording: Wording, value: float, usual: float, who: str, about: str) -> str:
+    """about : more of the customer, to stand behind the value"""
+    own = wording.missing if np.isnan(value) else wording.own.format(wording.render(value)) + about
     own = own[0].upper() + own[1:]
+    if own.endswith("."):
+        return own
     if np.isnan(usual):
-        return f"{own}." if np.isnan(value) else f"{own}; of most {who} that is not known."
+        return f"{own}." if np.isnan(value) else f"{own}; {wording.unusual.format(who=who)}."
     expected = wording.render(usual)
     if not np.isnan(value) and expected == wording.render(value):
-        return f"{own}, which is usual for {who}."
+        return f"{own}." if about else f"{own}, which is usual for {who}."
     return f"{own}; {wording.usual.format(expected, who=who)}."
 
 
@@ -76,7 +83,7 @@ def _who(segment: int) -> str:
     return "customers of the chain" if segment == CHAIN else "customers like this one"
 
 
-def _rounded(values: NDArray[np.float32], digits: NDArray[np.int64]) -> NDArray[np.float64]:
+def _rounded(values: NDArray[np.floating], digits: NDArray[np.int64] | int) -> NDArray[np.float64]:
     """To significant digits."""
     exact = values.astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):

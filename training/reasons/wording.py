@@ -18,12 +18,16 @@ class Wording:
     usual   : the same of {who}, such as "{who} usually did {} ago"
     missing : the fact where the value is not known
     render  : a value in words
+    unusual : of {who}, where what is usual is not known
+
+    A `missing` that ends with a full stop says all there is to say, and nothing is compared.
     """
 
     own: str
     usual: str
     missing: str
     render: Render
+    unusual: str = "of most {who} that is not known"
 
 
 def number(value: float) -> str:
@@ -42,6 +46,12 @@ def duration(days: float) -> str:
     return "1 day" if text == "1" else f"{text} days"
 
 
+def _ago(days: float) -> str:
+    """Whole days that have passed: less than a day, 1 day, 41 days."""
+    whole = int(days)
+    return "less than a day" if whole < 1 else "1 day" if whole == 1 else f"{whole:,} days"
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
@@ -51,7 +61,7 @@ def money(amount: float) -> str:
     return f"{amount:,.0f}" if abs(amount) >= 100 else f"{amount:.2f}"
 
 
-def _every(days: float) -> str:
+def every(days: float) -> str:
     return "day" if duration(days) == "1 day" else duration(days)
 
 
@@ -88,6 +98,14 @@ def _counted(noun: str, of_what: str = "") -> Render:
     return render
 
 
+def _lines(count: float) -> str:
+    return "1 line" if number(count) == "1" else f"{number(count)} lines"
+
+
+def _how_many(count: float) -> str:
+    return "none" if count < 0.5 else f"{count:,.0f}"
+
+
 def _spent(amount: float) -> str:
     return "nothing" if abs(amount) < 0.005 else money(amount)
 
@@ -105,9 +123,9 @@ def _wording(own: str, usual: str, missing: str, render: Render) -> Wording:
 _ONE_DAY = "Has bought on one day only, so there is no rhythm yet"
 _NO_ORDER_90D = "No order in the last 90 days"
 _NO_STORE = "The store of the latest order is not known, or it is older than 90 days"
-_NO_STORES = "No two orders in a row with a known store in the last 90 days"
+_NO_STORES = "No two orders in a row with a known store in the last 90 days."
 _NO_CHANNEL = "The channel of the latest order is not known, or it is older than 90 days"
-_NO_CHANNELS = "No two orders in a row with a known channel in the last 90 days"
+_NO_CHANNELS = "No two orders in a row with a known channel in the last 90 days."
 
 
 def _orders_within(days: int) -> Wording:
@@ -118,11 +136,11 @@ def _spend_within(days: int) -> Wording:
     return _wording(f"Spent {{}} in the last {days} days", "{who} usually spend {}", "Amounts are not known", _spent)
 
 
-# Of every indicator, and of what else a reason names.
+# Of every number of the summary.
 WORDINGS: dict[str, Wording] = {
-    "recency_days": _wording("Last bought {} ago", "{who} usually did {} ago", "Has not bought yet", duration),
-    "tenure_days": _wording("First bought {} ago", "{who} usually did {} ago", "Has not bought yet", duration),
-    **{f"orders_{days}d": _orders_within(days) for days in WINDOWS_DAYS},
+    "recency_days": _wording("Last bought {} ago", "{who} usually did {} ago", "Has not bought yet", _ago),
+    "tenure_days": _wording("First bought {} ago", "{who} usually did {} ago", "Has not bought yet", _ago),
+    **{f"orders_{days}d": _orders_within(days) for days in (*WINDOWS_DAYS, 180, 365)},
     "orders_change_30d": _wording(
         "Orders of the last 30 days against the 30 before: {}",
         "{who} usually have {}",
@@ -136,12 +154,13 @@ WORDINGS: dict[str, Wording] = {
         "Nothing spent in the last 60 days",
         _SPEND_COMPARED,
     ),
-    "gap_mean_days": _wording("Buys every {} on average", "{who} usually buy every {}", _ONE_DAY, _every),
-    "gap_spread_days": _wording(
-        "The time between purchases varies by {}",
-        "{who} usually vary by {}",
-        "Too few purchases to tell a rhythm",
-        duration,
+    "gap_mean_days": _wording("Buys every {} on average", "{who} usually buy every {}", _ONE_DAY, every),
+    "gap_spread_days": Wording(
+        own="The time between purchases varies by {}",
+        usual="with {who} usually by {}",
+        missing="Has bought on two days only, too few to tell a rhythm.",
+        render=duration,
+        unusual="most {who} have bought on two days only",
     ),
     "gap_longest_days": _wording("The longest pause so far was {}", "{who} usually had one of {}", _ONE_DAY, duration),
     "lateness": _wording(
@@ -159,7 +178,7 @@ WORDINGS: dict[str, Wording] = {
     "basket_change_90d": _wording(
         "The average order of the last 90 days against the 90 before: {}",
         "with {who} usually it is {}",
-        "No orders on both sides of 90 days ago to compare",
+        "Did not buy both in the last 90 days and in the 90 before.",
         _SIZE_COMPARED,
     ),
     "discount_share_90d": _wording(
@@ -171,7 +190,7 @@ WORDINGS: dict[str, Wording] = {
     "categories_change_90d": _wording(
         "Categories in an order of the last 90 days against the 90 before: {}",
         "{who} usually have {}",
-        "No categories on both sides of 90 days ago to compare",
+        "Did not buy both in the last 90 days and in the 90 before.",
         _ORDERS_COMPARED,
     ),
     "store_share_90d": _wording(
@@ -195,8 +214,8 @@ WORDINGS: dict[str, Wording] = {
     "return_rate_180d": _wording(
         "{} returns for each order of the last 180 days", "{who} usually have {}", "Returns are not known", number
     ),
-    "days_since_visit": _wording("Last visited a store {} ago", "{who} usually did {} ago", "No visit is known", duration),
-    "days_since_login": _wording("Last logged in {} ago", "{who} usually did {} ago", "No login is known", duration),
+    "days_since_visit": _wording("Last visited a store {} ago", "{who} usually did {} ago", "No visit is known", _ago),
+    "days_since_login": _wording("Last logged in {} ago", "{who} usually did {} ago", "No login is known", _ago),
     "visits_30d": _wording(
         "{} in the last 30 days", "{who} usually make {}", "Visits are not known", _counted("visit", " to a store")
     ),
@@ -216,7 +235,19 @@ WORDINGS: dict[str, Wording] = {
     "contact_response_90d": _wording(
         "Bought after {} of the last 90 days' contacts", "{who} usually do after {}", "No contact in the last 90 days", percent
     ),
-    "lines_per_order_90d": _wording(
-        "Lines in an average order of the last 90 days: {}", "{who} usually have {}", _NO_ORDER_90D, number
+    "shopping_days_90d": _wording(
+        "Bought on {} of the last 90 days", "{who} usually do on {}", "Purchases are not known", _how_many
     ),
+    "shopping_weeks_13w": _wording(
+        "Bought in {} of the last 13 weeks", "{who} usually do in {}", "Purchases are not known", _how_many
+    ),
+    "gap_longest_90d_days": _wording(
+        "The longest pause within 90 days was {}",
+        "{who} usually pause for {} at most",
+        "No two purchases within 90 days",
+        duration,
+    ),
+    "gap_latest_days": _wording("The pause before the last purchase was {}", "{who} usually had one of {}", _ONE_DAY, duration),
+    "returns_90d": _wording("{} in the last 90 days", "{who} usually have {}", "Returns are not known", _counted("return")),
+    "lines_per_order_90d": _wording("{} in an average order of the last 90 days", "{who} usually have {}", _NO_ORDER_90D, _lines),
 }

@@ -108,10 +108,10 @@ class LiveSource:
         self._bundle = bundle
         # Here, where no call waits for it, and once for a snapshot.
         before = self._state
-        usual = before.usual if before is not None and before.snapshot is snapshot else usual_of(snapshot)
-        return LiveState(
-            snapshot=snapshot, bundle=bundle, history=history, activity=history.activity(), settled=settled, usual=usual
-        )
+        activity = history.activity()
+        is_measured = before is not None and before.snapshot is snapshot
+        usual = before.usual if before is not None and is_measured else usual_of(snapshot, bundle.model, activity)
+        return LiveState(snapshot=snapshot, bundle=bundle, history=history, activity=activity, settled=settled, usual=usual)
 
     def _refuse(self, error: Exception) -> None:
         """Told once, and not at every look."""

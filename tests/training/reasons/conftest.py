@@ -16,6 +16,8 @@ from engine.indicators import compute_summary
 from engine.labels import eligible
 from tests.training.conftest import AS_OF_US
 from training.inference import FittedModel, encode_states
+from training.network.situation import situation_of
+from training.reasons import Explainer, Usual, measure_usual
 from training.trained import TrainedModel
 
 
@@ -28,6 +30,10 @@ class Customers:
     last_event_us: NDArray[np.int64]
     num_events: NDArray[np.int32]
     activity: DailyActivity
+
+    @property
+    def situation(self) -> NDArray[np.float32]:
+        return situation_of(self.summary, self.last_event_us, np.full(len(self.states), AS_OF_US), self.activity)
 
 
 @pytest.fixture(scope="session")
@@ -63,3 +69,19 @@ def customers(model: FittedModel, history: History) -> Customers:
     return Customers(
         states=states, summary=summary, last_event_us=last_event_us, num_events=num_events, activity=history.activity()
     )
+
+
+@pytest.fixture(scope="session")
+def usual(model: FittedModel, customers: Customers) -> Usual:
+    return measure_usual(
+        customers.summary,
+        customers.states,
+        customers.last_event_us,
+        customers.num_events,
+        model.situation_normaliser.apply(customers.situation),
+    )
+
+
+@pytest.fixture(scope="session")
+def explainer(model: FittedModel, customers: Customers, usual: Usual) -> Explainer:
+    return Explainer(model, horizon_days=14, usual=usual, as_of_us=AS_OF_US, activity=customers.activity)

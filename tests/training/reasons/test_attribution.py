@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import AS_OF_US
 from tests.training.reasons.conftest import Customers
 from training.inference import FittedModel
-from training.network.situation import situation_of
 from training.reasons.attribution import TOLERANCE, Attribution, IntegratedGradients
 from training.reasons.risk import HorizonRisk, head_inputs
 
@@ -24,9 +22,7 @@ class Game:
     """Some customers, a baseline, and a risk; the groups join in shares of their way from the baseline to the customer."""
 
     def __init__(self, model: FittedModel, customers: Customers, num_customers: int) -> None:
-        instants = np.full(len(customers.states), AS_OF_US)
-        situation = situation_of(customers.summary, customers.last_event_us, instants, customers.activity)
-        inputs = head_inputs(model, customers.states, situation)
+        inputs = head_inputs(model, customers.states, customers.situation)
         self.baseline = inputs.mean(dim=0, keepdim=True)
         self.inputs = inputs[:: len(inputs) // num_customers][:num_customers]
         self.risk = HorizonRisk(model, HORIZON_DAYS)

@@ -2,50 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import pyarrow as pa
-import pytest
 
 from engine.indicators import INDICATOR_COLUMNS
 from kernels import SUMMARY_COLUMNS
-from tests.training.conftest import AS_OF_US
 from tests.training.reasons.conftest import Customers
-from training.inference import FittedModel
 from training.network.situation import NUM_SITUATION_FEATURES, SITUATION_NAMES
-from training.reasons import (
-    NUM_REASONS,
-    NUM_SUBJECTS,
-    RECENT_EVENTS,
-    SEGMENT,
-    SUBJECTS,
-    Explainer,
-    Explanations,
-    measure_usual,
-    write_sentences,
-)
+from training.reasons import NUM_REASONS, RECENT_EVENTS, SUBJECTS, Explainer, Explanations
 from training.reasons.segments import CHAIN
 from training.reasons.subjects import subject_of_inputs
-from training.reasons.wording import WORDINGS
+from training.reasons.themes import NUM_THEMES, SILENCE, sum_by_theme, themes_of
 
-
-@pytest.fixture(scope="module")
-def explainer(model: FittedModel, customers: Customers) -> Explainer:
-    usual = measure_usual(customers.summary, customers.states, customers.last_event_us, customers.num_events)
-    return Explainer(model, horizon_days=14, usual=usual, as_of_us=AS_OF_US, activity=customers.activity)
+GAP, RECENCY, LATENESS = (SUMMARY_COLUMNS.index(name) for name in ("gap_mean_days", "recency_days", "lateness"))
 
 
 def _explain(explainer: Explainer, customers: Customers) -> Explanations:
     return explainer.explain(customers.states, customers.summary, customers.last_event_us, customers.num_events)
 
 
-def _sentences(explainer: Explainer, customers: Customers, found: Explanations) -> list[str]:
-    last_purchase_us = customers.last_event_us
-    written = write_sentences(found, explainer.usual, num_orders=customers.num_events, last_purchase_us=last_purchase_us)
-    assert isinstance(written, pa.StringArray)
-    sentences: list[str] = written.to_pylist()
-    return sentences
+def _by_theme(explainer: Explainer, customers: Customers) -> np.ndarray:
+    by_subject, segment, _ = explainer.contributions(customers.states, customers.summary, customers.last_event_us)
+    return sum_by_theme(by_subject, themes_of(customers.summary, explainer.usual.summary[segment, GAP]))
 
 
 def test_baseline_reasons_and_the_rest_add_up_to_the_risk(explainer: Explainer, customers: Customers) -> None:
@@ -57,34 +34,65 @@ def test_baseline_reasons_and_the_rest_add_up_to_the_risk(explainer: Explainer, 
     assert np.abs(by_subject.sum(axis=1) - (probability - found.baseline / 100)).max() <= 1e-3
 
 
-def test_what_goes_the_customers_way_comes_first_and_the_strongest_of_it(explainer: Explainer, customers: Customers) -> None:
+def test_counting_begins_at_the_usual_customer_of_the_segment(explainer: Explainer, customers: Customers) -> None:
     found = _explain(explainer, customers)
-    by_subject, *_ = explainer.contributions(customers.states, customers.summary, customers.last_event_us)
-    with_direction = by_subject * np.where(100 * found.probability >= found.baseline, 1, -1)[:, None]
-    for row in range(len(by_subject)):
-        going = sorted((value for value in with_direction[row] if value > 0), reverse=True)[:NUM_REASONS]
-        chosen = with_direction[row, found.subject[row]]
-        np.testing.assert_allclose(chosen[: len(going)], going)
+    assert found.chain == 100 * explainer.usual_risk[CHAIN]
+    np.testing.assert_allclose(found.baseline, 100 * explainer.usual_risk[explainer.usual.segment_of(customers.summary)])
+    assert (found.baseline != np.float32(found.chain)).all()
 
 
-def test_who_has_all_that_is_usual_in_the_segment_differs_by_the_segment_alone(explainer: Explainer) -> None:
+def test_the_themes_with_the_most_points_are_told_and_one_that_goes_the_customers_way(
+    explainer: Explainer, customers: Customers
+) -> None:
+    found, by_theme = _explain(explainer, customers), 100 * _by_theme(explainer, customers)
+    way = np.where(100 * found.probability >= found.baseline, 1, -1)
+    for row, themes in enumerate(found.theme):
+        np.testing.assert_allclose(found.points[row], by_theme[row, themes], rtol=1e-5)
+        along = found.points[row] * way[row]
+        strongest = np.sort(np.abs(by_theme[row]))[::-1][:NUM_REASONS]
+        assert len(set(themes)) == NUM_REASONS
+        assert (along[0] > 0) == (by_theme[row] * way[row] > 0).any()
+        np.testing.assert_allclose(np.sort(np.abs(along))[::-1][: NUM_REASONS - 1], strongest[: NUM_REASONS - 1], rtol=1e-5)
+        # What goes the customer's way comes first, and the strongest of it.
+        assert list(along) == sorted(along, key=lambda points: (points <= 0, -abs(points)))
+
+
+def test_what_is_usual_in_the_segment_contributes_nothing(explainer: Explainer) -> None:
     usual = explainer.usual
     place = usual.segment_of(usual.summary)
     by_subject, segment, _ = explainer.contributions(usual.states[place], usual.summary[place], usual.last_event_us[place])
-    own = (segment == place) & (segment != CHAIN)
+    own = segment == place
     assert own.any()
-    assert not np.delete(by_subject[own], SEGMENT, axis=1).any()
+    assert not by_subject[own].any()
 
 
 def test_values_are_the_customers_and_the_segments(explainer: Explainer, customers: Customers) -> None:
     found = _explain(explainer, customers)
     for row, place in np.ndindex(found.subject.shape):
         subject = found.subject[row, place]
-        if subject in (SEGMENT, RECENT_EVENTS):
+        if subject == RECENT_EVENTS:
+            assert found.value[row, place] == customers.num_events[row]
             continue
         column = SUMMARY_COLUMNS.index(SUBJECTS[subject].name)
         np.testing.assert_equal(found.value[row, place], customers.summary[row, column])
         np.testing.assert_equal(found.usual[row, place], explainer.usual.summary[found.segment[row], column])
+
+
+def test_a_silence_is_told_by_the_rhythm_that_it_breaks(explainer: Explainer, customers: Customers) -> None:
+    found, by_theme = _explain(explainer, customers), _by_theme(explainer, customers)
+    assert by_theme.shape == (len(customers.states), NUM_THEMES)
+    usual = explainer.usual.summary[found.segment]
+    seen = set()
+    for row, place in zip(*np.nonzero(found.theme == SILENCE), strict=True):
+        points, gap = found.points[row, place], customers.summary[row, GAP]
+        later = customers.summary[row, LATENESS] - usual[row, LATENESS]
+        longer = customers.summary[row, RECENCY] - usual[row, RECENCY]
+        timely = not np.isnan(gap) and not later * points > 0 and not longer * points > 0
+        assert found.is_timely[row, place] == timely
+        np.testing.assert_equal(found.rhythm_days[row, place], gap if timely or later * points > 0 else np.float32(np.nan))
+        seen.add(timely)
+    assert seen == {False, True}
+    assert not found.is_timely[found.theme != SILENCE].any()
 
 
 def test_every_input_but_what_all_customers_share_belongs_to_a_reason() -> None:
@@ -103,99 +111,5 @@ def test_every_input_but_what_all_customers_share_belongs_to_a_reason() -> None:
         assert SUBJECTS[subjects[5 + SITUATION_NAMES.index(name)]].name == name
 
 
-def test_sentences_carry_value_and_usual_value(explainer: Explainer, customers: Customers) -> None:
-    found = _explain(explainer, customers)
-    sentences = _sentences(explainer, customers, found)
-    assert len(sentences) == len(customers.states) * NUM_REASONS
-    assert all(sentence[0].isupper() or sentence[0].isdigit() for sentence in sentences)
-    assert all(sentence.endswith(".") and "nan" not in sentence and "{" not in sentence for sentence in sentences)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "usual", "expected"),
-    [
-        ("recency_days", 41.2, 9.04, "Last bought 41 days ago; customers like this one usually did 9 days ago."),
-        ("recency_days", 0.2, 1.0, "Last bought less than a day ago; customers like this one usually did 1 day ago."),
-        ("orders_30d", 0.0, 4.0, "No order in the last 30 days; customers like this one usually have 4 orders."),
-        ("orders_30d", 1.0, 1.0, "1 order in the last 30 days, which is usual for customers like this one."),
-        (
-            "gap_mean_days",
-            np.nan,
-            9.0,
-            "Has bought on one day only, so there is no rhythm yet; customers like this one usually buy every 9 days.",
-        ),
-        (
-            "orders_change_30d",
-            -1.0,
-            0.0,
-            "Orders of the last 30 days against the 30 before: none, after some; customers like this one usually have as many.",
-        ),
-        (
-            "spend_change_30d",
-            -1 / 3,
-            0.5,
-            "Spending of the last 30 days against the 30 before: 50 % less; "
-            "customers like this one usually spend 3 times as much.",
-        ),
-        (
-            "rating_mean_180d",
-            2.0,
-            np.nan,
-            "Rated 2 on average in the last 180 days; of most customers like this one that is not known.",
-        ),
-        ("rating_mean_180d", np.nan, np.nan, "No rating in the last 180 days."),
-        (
-            "discount_share_90d",
-            0.41,
-            0.1,
-            "41 % of the price was discounted in the last 90 days; customers like this one usually get 10 %.",
-        ),
-        ("spend_7d", 0.0, 12.5, "Spent nothing in the last 7 days; customers like this one usually spend 12.50."),
-        (
-            "visits_30d",
-            0.0,
-            4.0,
-            "No visit to a store in the last 30 days; customers like this one usually make 4 visits to a store.",
-        ),
-        ("logins_30d", 2.0, 1.0, "2 logins in the last 30 days; customers like this one usually have 1 login."),
-        (
-            "contacts_90d",
-            14.0,
-            3.0,
-            "14 contacts by the chain in the last 90 days; customers like this one usually have 3 contacts.",
-        ),
-        (
-            "store_share_90d",
-            0.4,
-            0.9,
-            "40 % of the last 90 days' orders were at the latest one's store; customers like this one usually have 90 % there.",
-        ),
-        ("channel_switch_rate_90d", np.nan, np.nan, "No two orders in a row with a known channel in the last 90 days."),
-        ("spend_90d", 1234.5, 12.5, "Spent 1,234 in the last 90 days; customers like this one usually spend 12.50."),
-    ],
-)
-def test_a_sentence_for_a_shop_manager(
-    explainer: Explainer, customers: Customers, name: str, value: float, usual: float, expected: str
-) -> None:
-    found = _explain(explainer, customers)
-    place = [subject.name for subject in SUBJECTS].index(name)
-    one = replace(
-        found,
-        segment=np.array([2]),
-        subject=np.full((1, 1), place),
-        points=np.ones((1, 1), np.float32),
-        value=np.full((1, 1), value, np.float32),
-        usual=np.full((1, 1), usual, np.float32),
-    )
-    written = write_sentences(one, explainer.usual, num_orders=np.ones(1, np.int32), last_purchase_us=np.zeros(1, np.int64))
-    assert written.to_pylist() == [expected]
-
-
-def test_every_reason_has_words_for_every_value() -> None:
-    names = {subject.name for subject in SUBJECTS[: NUM_SUBJECTS - 2]}
-    assert set(WORDINGS) == names
-    for wording in WORDINGS.values():
-        for value in (-1.0, -0.3, 0.0, 0.004, 0.3, 1.0, 2.0, 37.2, 12_345.6):
-            assert wording.render(value)
-            assert wording.own.format(wording.render(value))
-            assert "customers" in wording.usual.format(wording.render(value), who="customers like this one")
+def test_subjects_are_the_columns_of_the_summary_and_the_recent_events() -> None:
+    assert tuple(subject.name for subject in SUBJECTS) == (*SUMMARY_COLUMNS, "recent_events")

@@ -8,20 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from tests.training.conftest import AS_OF_US
 from tests.training.reasons.conftest import Customers
 from training.inference import FittedModel, look_ahead
 from training.network.calibration import Calibration
-from training.network.situation import situation_of
 from training.predict import churn_probability
+from training.reasons import Usual
 from training.reasons.risk import HorizonRisk, head_inputs
 
 HORIZONS = pytest.mark.parametrize("horizon_days", [0.5, 1, 14, 17.5, 365])
-
-
-def _situation(customers: Customers) -> np.ndarray:
-    instants = np.full(len(customers.states), AS_OF_US)
-    return situation_of(customers.summary, customers.last_event_us, instants, customers.activity)
 
 
 @HORIZONS
@@ -29,7 +23,7 @@ def test_the_risk_is_the_churn_probability_of_the_forward_path(
     model: FittedModel, customers: Customers, horizon_days: float
 ) -> None:
     model = replace(model, calibration=Calibration(shift=0.2, slope=0.8))
-    situation = _situation(customers)
+    situation = customers.situation
     risk = HorizonRisk(model, horizon_days)
     found = risk.probability(risk.first_layer(head_inputs(model, customers.states, situation)))
     curves = look_ahead(model, customers.states, situation).survival
@@ -41,9 +35,21 @@ def test_the_risk_is_the_churn_probability_of_the_forward_path(
 def test_the_gradient_is_that_of_autograd(model: FittedModel, customers: Customers, horizon_days: float) -> None:
     model = replace(model, calibration=Calibration(shift=-0.1, slope=1.3))
     risk = HorizonRisk(model, horizon_days)
-    first = risk.first_layer(head_inputs(model, customers.states, _situation(customers))).detach().requires_grad_()
+    first = risk.first_layer(head_inputs(model, customers.states, customers.situation)).detach().requires_grad_()
     (expected,) = torch.autograd.grad(risk.probability(first).sum(), first)
     np.testing.assert_allclose(risk.gradient(first.detach()).numpy(), expected.numpy(), atol=1e-6)
+
+
+def test_states_that_go_with_the_situation_change_the_coordinates_and_not_the_risk(
+    model: FittedModel, customers: Customers, usual: Usual
+) -> None:
+    situation = customers.situation
+    plain, moved = HorizonRisk(model, 14), HorizonRisk(model, 14, usual.state_by_situation)
+    inputs = head_inputs(model, customers.states, situation)
+    coordinates = head_inputs(model, customers.states, situation, usual.state_by_situation)
+    own = slice(model.state_size)
+    assert coordinates[:, own].var() < 0.8 * inputs[:, own].var()  # some of the state is told by the situation
+    np.testing.assert_allclose(moved.first_layer(coordinates).numpy(), plain.first_layer(inputs).numpy(), atol=1e-4)
 
 
 def test_where_rates_and_hazards_are_at_their_limits_the_gradient_is_none(model: FittedModel) -> None:

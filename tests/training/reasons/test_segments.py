@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kernels import SUMMARY_COLUMNS
+from training.network.situation import NUM_SITUATION_FEATURES, SITUATION_NAMES
 from training.reasons.segments import CHAIN, FEWEST_CUSTOMERS, ONE_DAY, Usual, measure_usual
 
 GAP, RECENCY, RATING = (SUMMARY_COLUMNS.index(name) for name in ("gap_mean_days", "recency_days", "rating_mean_180d"))
@@ -20,7 +21,8 @@ def _chain(*, num_regular: int, num_one_day: int, seed: int = 0) -> tuple[np.nda
     summary[:, RATING] = np.where(random.random(num_customers) < 0.3, 4.0, np.nan)
     states = random.normal(size=(num_customers, 4)).astype(np.float32)
     numbers = np.arange(num_customers)
-    return summary, measure_usual(summary, states, numbers.astype(np.int64), numbers.astype(np.int32))
+    standardised = random.normal(size=(num_customers, NUM_SITUATION_FEATURES)).astype(np.float32)
+    return summary, measure_usual(summary, states, numbers.astype(np.int64), numbers.astype(np.int32), standardised)
 
 
 def test_customers_are_with_those_who_come_about_as_often() -> None:
@@ -66,3 +68,20 @@ def test_segments_are_told_in_words() -> None:
     assert usual.describe(2) == f"who buy every {first} days or more often"
     assert usual.describe(3).startswith(f"who buy every {first} to ")
     assert usual.describe(6) == f"who buy every {last} days or less often"
+
+
+def test_how_a_state_goes_with_the_situation_is_learnt_but_not_from_what_passes_by_itself() -> None:
+    random = np.random.default_rng(0)
+    num_customers = 4000
+    standardised = random.normal(size=(num_customers, NUM_SITUATION_FEATURES)).astype(np.float32)
+    tenure, recency, season = (SITUATION_NAMES.index(name) for name in ("tenure_days", "recency_days", "year_sin"))
+    noise = random.normal(size=num_customers)
+    states = np.stack([3 * standardised[:, tenure] + standardised[:, recency] + standardised[:, season], noise], axis=1)
+    summary = np.zeros((num_customers, len(SUMMARY_COLUMNS)), np.float32)
+    numbers = np.arange(num_customers)
+    usual = measure_usual(summary, states.astype(np.float32), numbers, numbers.astype(np.int32), standardised)
+    found = usual.state_by_situation
+    assert 2.5 < found[tenure, 0] < 3
+    assert not found[[recency, season]].any()
+    assert np.abs(np.delete(found[:, 0], tenure)).max() < 0.1
+    assert np.abs(found[:, 1]).max() < 0.1

@@ -234,11 +234,11 @@ class _ReasonKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonKind
     REASON_KIND_UNSPECIFIED: _ReasonKind.ValueType  # 0
     """Not set."""
     REASON_KIND_INDICATOR: _ReasonKind.ValueType  # 1
-    """One number about the customer, of those that `ebbtide indicators` lists, or `lines_per_order_90d`."""
+    """Numbers about the customer that say much the same, told by one of them."""
     REASON_KIND_RECENT_EVENTS: _ReasonKind.ValueType  # 2
-    """What was bought in the run of events so far, and when, beyond what the indicators say of it."""
+    """What was bought in the run of events so far, and when, beyond what usually goes with such numbers."""
     REASON_KIND_SEGMENT: _ReasonKind.ValueType  # 3
-    """To be one of those who buy about as often: what is usual for them, against what is usual in the chain."""
+    """No longer sent: whom a customer is compared with is no reason but where counting begins; see `Reasons.segment`."""
 
 class ReasonKind(_ReasonKind, metaclass=_ReasonKindEnumTypeWrapper):
     """What sort of thing a reason speaks of."""
@@ -246,11 +246,11 @@ class ReasonKind(_ReasonKind, metaclass=_ReasonKindEnumTypeWrapper):
 REASON_KIND_UNSPECIFIED: ReasonKind.ValueType  # 0
 """Not set."""
 REASON_KIND_INDICATOR: ReasonKind.ValueType  # 1
-"""One number about the customer, of those that `ebbtide indicators` lists, or `lines_per_order_90d`."""
+"""Numbers about the customer that say much the same, told by one of them."""
 REASON_KIND_RECENT_EVENTS: ReasonKind.ValueType  # 2
-"""What was bought in the run of events so far, and when, beyond what the indicators say of it."""
+"""What was bought in the run of events so far, and when, beyond what usually goes with such numbers."""
 REASON_KIND_SEGMENT: ReasonKind.ValueType  # 3
-"""To be one of those who buy about as often: what is usual for them, against what is usual in the chain."""
+"""No longer sent: whom a customer is compared with is no reason but where counting begins; see `Reasons.segment`."""
 Global___ReasonKind: _TypeAlias = ReasonKind  # noqa: Y015
 
 @_typing.final
@@ -324,20 +324,29 @@ class Reason(_message.Message):
     USUAL_VALUE_FIELD_NUMBER: _builtins.int
     UNIT_FIELD_NUMBER: _builtins.int
     SENTENCE_FIELD_NUMBER: _builtins.int
+    THEME_FIELD_NUMBER: _builtins.int
     indicator: _builtins.str
-    """The name of the number, such as `orders_30d`; `recent_events` and `buying_rhythm` for the other kinds."""
+    """The number that tells it, such as `orders_30d`: of those that `ebbtide indicators` lists or of the few that models have beside
+    them, such as `orders_365d`; `recent_events` for that kind.
+    """
     kind: Global___ReasonKind.ValueType
     """What sort of thing it is."""
     points: _builtins.float
-    """What it adds to the churn probability at the bundle's horizon, in percentage points; below 0 where it lowers it."""
+    """What all numbers of its theme add to the churn probability at the bundle's horizon, in percentage points; below 0 where
+    they lower it.
+    """
     value: _builtins.float
     """The customer's value; unset where it is not known. Of `recent_events` the number of events."""
     usual_value: _builtins.float
-    """What is usual for customers who buy about as often; for `buying_rhythm` in the whole chain. Unset where not known."""
+    """What is usual in the customer's segment. Unset where not known."""
     unit: _builtins.str
     """Unit of both values, such as "days"."""
     sentence: _builtins.str
     """All of it in English, for a person in the shop."""
+    theme: _builtins.str
+    """What it is about: `silence`, `frequency`, `spend`, `basket`, `rhythm`, `tenure`, `places`, `discounts`, `returns`, `visits`, `opinion`,
+    `contacts` or `recent_events`. No two reasons for a score are about the same.
+    """
     def __init__(
         self,
         *,
@@ -348,10 +357,11 @@ class Reason(_message.Message):
         usual_value: _builtins.float | None = ...,
         unit: _builtins.str = ...,
         sentence: _builtins.str = ...,
+        theme: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_usual_value", b"_usual_value", "_value", b"_value", "usual_value", b"usual_value", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_usual_value", b"_usual_value", "_value", b"_value", "indicator", b"indicator", "kind", b"kind", "points", b"points", "sentence", b"sentence", "unit", b"unit", "usual_value", b"usual_value", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_usual_value", b"_usual_value", "_value", b"_value", "indicator", b"indicator", "kind", b"kind", "points", b"points", "sentence", b"sentence", "theme", b"theme", "unit", b"unit", "usual_value", b"usual_value", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__usual_value: _TypeAlias = _typing.Literal["usual_value"]  # noqa: Y015
     _WhichOneofArgType__usual_value: _TypeAlias = _typing.Literal["_usual_value", b"_usual_value"]  # noqa: Y015
@@ -366,7 +376,8 @@ Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
 class Reasons(_message.Message):
-    """Why a customer scores as they do, by integrated gradients over what the model's head sees.
+    """Why a customer scores as they do, by integrated gradients over what the model's head sees, from the usual customer among those who
+    buy about as often.
 
     100 times `baseline_churn_probability`, the points of `strongest` and `other_points` add up to 100 times the churn
     probability at the bundle's horizon, to 0.1, whatever horizon was asked for.
@@ -378,15 +389,23 @@ class Reasons(_message.Message):
     STRONGEST_FIELD_NUMBER: _builtins.int
     OTHER_POINTS_FIELD_NUMBER: _builtins.int
     UNAVAILABLE_FIELD_NUMBER: _builtins.int
+    CHAIN_CHURN_PROBABILITY_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
     baseline_churn_probability: _builtins.float
-    """Churn probability at the bundle's horizon of the usual customer of the chain, who has the median of every number."""
+    """Churn probability at the bundle's horizon of the usual customer of the segment, who has the median of every number there."""
     other_points: _builtins.float
     """Points of everything else together."""
     unavailable: _builtins.str
     """Why there are none, in words, such as a server that has the snapshot and not its model. Empty where there are."""
+    chain_churn_probability: _builtins.float
+    """The same probability of the usual customer of the chain."""
+    segment: _builtins.str
+    """Whom the customer is compared with, such as "customers who buy every 10 to 19 days"."""
     @_builtins.property
     def strongest(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
-        """Three, the strongest first; those that go the customer's way, up from the baseline or down, come before the others."""
+        """The three themes with the most points. Those that go the customer's way, up from the baseline or down, come before the others,
+        and of each the strongest first. Where little sets a customer apart their points are near 0 and say little.
+        """
 
     def __init__(
         self,
@@ -395,10 +414,12 @@ class Reasons(_message.Message):
         strongest: _abc.Iterable[Global___Reason] | None = ...,
         other_points: _builtins.float = ...,
         unavailable: _builtins.str = ...,
+        chain_churn_probability: _builtins.float = ...,
+        segment: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_churn_probability", b"baseline_churn_probability", "other_points", b"other_points", "strongest", b"strongest", "unavailable", b"unavailable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_churn_probability", b"baseline_churn_probability", "chain_churn_probability", b"chain_churn_probability", "other_points", b"other_points", "segment", b"segment", "strongest", b"strongest", "unavailable", b"unavailable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -796,8 +817,9 @@ class BatchScoreResponse(_message.Message):
     INELIGIBLE_CUSTOMER_IDS_FIELD_NUMBER: _builtins.int
     arrow_ipc: _builtins.bytes
     """Set for ARROW_IPC: a complete IPC stream of one record batch, with the names, order and units of ScoreColumns;
-    `grade` and `tier` are dictionary-encoded strings ("R1", "red"). With reasons there are three more columns:
-    `baseline_churn_probability`, `other_points`, and `reasons`, a list of three structs with the fields of Reason.
+    `grade` and `tier` are dictionary-encoded strings ("R1", "red"). With reasons there are five more columns:
+    `baseline_churn_probability`, `chain_churn_probability`, `segment`, `other_points`, and `reasons`, a list of three structs
+    with the fields of Reason.
     """
     @_builtins.property
     def context(self) -> Global___ScoreContext:
@@ -933,11 +955,14 @@ class ReasonSubject(_message.Message):
     INDICATOR_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     UNIT_FIELD_NUMBER: _builtins.int
+    THEME_FIELD_NUMBER: _builtins.int
     indicator: _builtins.str
     """As in Reason."""
     kind: Global___ReasonKind.ValueType
     """As in Reason."""
     unit: _builtins.str
+    """As in Reason."""
+    theme: _builtins.str
     """As in Reason."""
     def __init__(
         self,
@@ -945,10 +970,11 @@ class ReasonSubject(_message.Message):
         indicator: _builtins.str = ...,
         kind: Global___ReasonKind.ValueType = ...,
         unit: _builtins.str = ...,
+        theme: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["indicator", b"indicator", "kind", b"kind", "unit", b"unit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["indicator", b"indicator", "kind", b"kind", "theme", b"theme", "unit", b"unit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -968,6 +994,11 @@ class ReasonColumns(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     USUAL_VALUE_FIELD_NUMBER: _builtins.int
     SENTENCE_FIELD_NUMBER: _builtins.int
+    CHAIN_CHURN_PROBABILITY_FIELD_NUMBER: _builtins.int
+    SEGMENTS_FIELD_NUMBER: _builtins.int
+    SEGMENT_FIELD_NUMBER: _builtins.int
+    chain_churn_probability: _builtins.float
+    """One number for all rows."""
     @_builtins.property
     def baseline_churn_probability(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """One entry per row."""
@@ -982,7 +1013,7 @@ class ReasonColumns(_message.Message):
 
     @_builtins.property
     def subject(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Places in `subjects`. This and all that follow have three entries per row, the strongest first."""
+        """Places in `subjects`. This and all that follow up to `sentence` have three entries per row, in the order of Reasons."""
 
     @_builtins.property
     def points(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
@@ -1000,6 +1031,14 @@ class ReasonColumns(_message.Message):
     def sentence(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """In English."""
 
+    @_builtins.property
+    def segments(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Segments that occur in this message."""
+
+    @_builtins.property
+    def segment(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Places in `segments`, one entry per row."""
+
     def __init__(
         self,
         *,
@@ -1011,10 +1050,13 @@ class ReasonColumns(_message.Message):
         value: _abc.Iterable[_builtins.float] | None = ...,
         usual_value: _abc.Iterable[_builtins.float] | None = ...,
         sentence: _abc.Iterable[_builtins.str] | None = ...,
+        chain_churn_probability: _builtins.float = ...,
+        segments: _abc.Iterable[_builtins.str] | None = ...,
+        segment: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_churn_probability", b"baseline_churn_probability", "other_points", b"other_points", "points", b"points", "sentence", b"sentence", "subject", b"subject", "subjects", b"subjects", "usual_value", b"usual_value", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["baseline_churn_probability", b"baseline_churn_probability", "chain_churn_probability", b"chain_churn_probability", "other_points", b"other_points", "points", b"points", "segment", b"segment", "segments", b"segments", "sentence", b"sentence", "subject", b"subject", "subjects", b"subjects", "usual_value", b"usual_value", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,122 @@
+"""Themes: what of a customer is told together, since its numbers say the same in several ways.
+
+A month of silence is a long recency, an empty week, fortnight and month, a fallen rate of orders and a long lateness. Shared out
+among them none would be told as what it is. The contribution of a theme is the sum over its numbers, which is the Aumann-Shapley
+value of the theme as one player: they move together along the path.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels import SUMMARY_COLUMNS, WINDOWS_DAYS
+
+_SILENT, _FREQUENT, _RHYTHMIC, _REMEMBERED = "silence", "frequency", "rhythm", "recent_events"
+
+_MEMBERS: dict[str, tuple[str, ...]] = {
+    _SILENT: ("recency_days", "lateness"),
+    _FREQUENT: (
+        "orders_90d",
+        *(f"orders_{days}d" for days in (*WINDOWS_DAYS[:-1], 180, 365)),
+        "orders_change_30d",
+        "shopping_days_90d",
+        "shopping_weeks_13w",
+    ),
+    "spend": (*(f"spend_{days}d" for days in WINDOWS_DAYS), "spend_change_30d"),
+    "basket": (
+        "basket_90d",
+        "basket_change_90d",
+        "lines_per_order_90d",
+        "categories_per_order_90d",
+        "categories_change_90d",
+    ),
+    _RHYTHMIC: (
+        "gap_mean_days",
+        "gap_spread_days",
+        "gap_longest_days",
+        "gap_longest_90d_days",
+        "gap_latest_days",
+        "weekday_regularity",
+    ),
+    "tenure": ("tenure_days",),
+    "places": ("store_share_90d", "store_switch_rate_90d", "channel_share_90d", "channel_switch_rate_90d"),
+    "discounts": ("discount_share_90d",),
+    "returns": ("return_rate_180d", "returns_90d"),
+    "visits": ("days_since_visit", "days_since_login", "visits_30d", "logins_30d"),
+    "opinion": ("rating_mean_180d", "rating_change_180d", "complaints_90d"),
+    "contacts": ("contacts_90d", "contact_response_90d"),
+    _REMEMBERED: (),  # what the state remembers beyond all of them
+}
+THEMES: tuple[str, ...] = tuple(_MEMBERS)
+NUM_THEMES = len(THEMES)
+SILENCE, _FREQUENCY, RHYTHM, REMEMBERED = (THEMES.index(name) for name in (_SILENT, _FREQUENT, _RHYTHMIC, _REMEMBERED))
+_THEME_OF_NAME = {member: theme for theme, members in _MEMBERS.items() for member in members}
+
+# Of each subject: SUMMARY_COLUMNS, and the recent events behind them.
+_THEME_OF = np.array([*(THEMES.index(_THEME_OF_NAME[name]) for name in SUMMARY_COLUMNS), REMEMBERED], np.int8)
+_IN_THEME = (_THEME_OF[:, None] == np.arange(NUM_THEMES)).astype(np.float32)  # (subjects, themes)
+SILENT_SUBJECTS = np.flatnonzero(_THEME_OF == SILENCE)
+_RECENCY, _LATENESS, _GAP, _TENURE = (
+    SUMMARY_COLUMNS.index(name) for name in ("recency_days", "lateness", "gap_mean_days", "tenure_days")
+)
+# Two orders in 90 days, or one in each of two spans of them.
+_WANTS_ORDERS = tuple(
+    SUMMARY_COLUMNS.index(name)
+    for name in (
+        "basket_change_90d",
+        "categories_change_90d",
+        "store_switch_rate_90d",
+        "channel_switch_rate_90d",
+        "gap_longest_90d_days",
+    )
+)
+_MOST = 0.5  # of a window
+
+
+def _silent_after(name: str) -> float:
+    """Days without a purchase after which a number says little more than that there was none for so long.
+
+    Counts and sums do when the silence has taken most of their window, means and shares when it has taken all of it. What is
+    counted of visits, opinions and contacts does not wait for purchases.
+    """
+    if name == "shopping_weeks_13w":
+        return _MOST * 91
+    window = re.search(r"_(\d+)d(_days)?$", name)
+    if window is None or _THEME_OF_NAME[name] in ("visits", "opinion", "contacts"):
+        return np.inf
+    is_count = name.startswith(("orders_", "spend_", "shopping_", "gap_longest_", "returns_"))
+    return (_MOST if is_count else 1.0) * float(window[1])
+
+
+_SILENT_AFTER_DAYS = np.array([*(_silent_after(name) for name in SUMMARY_COLUMNS), np.inf], np.float32)
+
+
+def themes_of(summary: NDArray[np.float32], usual_gap_days: NDArray[np.float32]) -> NDArray[np.int8]:
+    """Place in THEMES of each subject of each customer: int8[n, num_subjects].
+
+    A window that silence has taken belongs to the silence, and what cannot be told for want of orders to their frequency. Of who
+    bought on one day only, lateness is one more word for there being no rhythm, and so is tenure; but among others of the kind
+    tenure is nothing but the silence.
+
+    summary        : float32[n, len(SUMMARY_COLUMNS)]
+    usual_gap_days : float32[n], the usual mean gap in the customer's segment
+    """
+    themes = np.where(summary[:, _RECENCY, None] >= _SILENT_AFTER_DAYS, np.int8(SILENCE), _THEME_OF)
+    for column in _WANTS_ORDERS:
+        themes[np.isnan(summary[:, column]) & (themes[:, column] != SILENCE), column] = _FREQUENCY
+    on_one_day = np.isnan(summary[:, _GAP])
+    themes[on_one_day, _LATENESS] = RHYTHM
+    themes[on_one_day, _TENURE] = np.where(np.isnan(usual_gap_days[on_one_day]), SILENCE, RHYTHM)
+    return themes
+
+
+def sum_by_theme(by_subject: NDArray[np.float32], themes: NDArray[np.int8]) -> NDArray[np.float32]:
+    """float32[n, NUM_THEMES], from float32[n, num_subjects] and int8[n, num_subjects]."""
+    moved = np.where(themes == _THEME_OF, np.float32(0), by_subject)
+    totals: NDArray[np.float32] = (by_subject - moved) @ _IN_THEME
+    for theme in (SILENCE, RHYTHM, _FREQUENCY):  # where any moves to
+        totals[:, theme] += np.where(themes == theme, moved, 0).sum(axis=1)
+    return totals
