@@ -74,6 +74,11 @@ _WANTS_ORDERS = tuple(
     )
 )
 _MOST = 0.5  # of a window
+# Of each theme, the subjects that may tell it: its own, and what else may come to belong to it and is no other word for it.
+CANDIDATES: tuple[NDArray[np.int64], ...] = tuple(
+    np.flatnonzero((theme == _THEME_OF) | ((theme == _FREQUENCY) & np.isin(np.arange(len(_THEME_OF)), _WANTS_ORDERS)))
+    for theme in range(NUM_THEMES)
+)
 
 
 def _silent_after(name: str) -> float:
