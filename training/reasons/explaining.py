@@ -38,7 +38,8 @@ class Explanations:
     points      : float32[n, NUM_REASONS], of the theme
     value       : float32[n, NUM_REASONS], the customer's, of the subject; NaN where not known
     usual       : float32[n, NUM_REASONS], in the segment; NaN where not known
-    rhythm_days : float32[n, NUM_REASONS], the customer's mean gap where a silence is told by it; NaN elsewhere
+    aside_days  : float32[n, NUM_REASONS], what a sentence says beside its value: of a silence the customer's mean gap, where that
+                  goes with the points, and of who bought on one day only how long ago that was; NaN elsewhere
     is_timely   : bool[n, NUM_REASONS], of a silence: it is short and raises the risk, as the next purchase is not due yet, or
                   long and lowers it, as it is
     other       : float32[n], points of all other themes together
@@ -53,7 +54,7 @@ class Explanations:
     points: NDArray[np.float32]
     value: NDArray[np.float32]
     usual: NDArray[np.float32]
-    rhythm_days: NDArray[np.float32]
+    aside_days: NDArray[np.float32]
     is_timely: NDArray[np.bool_]
     other: NDArray[np.float32]
 
@@ -116,6 +117,7 @@ class Explainer:
         usual = np.column_stack([self.usual.summary, self.usual.num_events])[segment]
         subject = find_leaders(by_subject, themes, theme, chosen, own, usual)
         rhythm_days, is_timely = _silences(theme, chosen, own, usual)
+        on_one_day = (subject == _GAP) & np.isnan(own[:, _GAP, None])
         return Explanations(
             chain=100.0 * float(self.usual_risk[CHAIN]),
             baseline=100.0 * self.usual_risk[segment],
@@ -126,7 +128,7 @@ class Explainer:
             points=100.0 * chosen,
             value=np.take_along_axis(own, subject, axis=1),
             usual=np.take_along_axis(usual, subject, axis=1),
-            rhythm_days=rhythm_days,
+            aside_days=np.where(on_one_day, own[:, _RECENCY, None], rhythm_days),
             is_timely=is_timely,
             other=100.0 * (by_theme.sum(axis=1) - chosen.sum(axis=1)),
         )
@@ -148,7 +150,7 @@ def _strongest(by_theme: NDArray[np.float32], difference: NDArray[np.float32]) -
 def _silences(
     theme: NDArray[np.int64], points: NDArray[np.float32], own: NDArray[np.float32], usual: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """`rhythm_days` and `is_timely` of Explanations."""
+    """Of silences, `aside_days` and `is_timely` of Explanations: NaN and False elsewhere."""
     is_silence = theme == SILENCE
     longer = own[:, [_RECENCY, _LATENESS]] - usual[:, [_RECENCY, _LATENESS]]
     agrees = longer[:, None, :] * points[:, :, None] > 0  # NaN agrees with nothing

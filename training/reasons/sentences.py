@@ -7,14 +7,18 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.instants import DAY_US, format_instant
+from kernels import SUMMARY_COLUMNS
 from training.reasons.explaining import Explanations
 from training.reasons.segments import CHAIN, Usual
 from training.reasons.subjects import RECENT_EVENTS, SUBJECTS
-from training.reasons.wording import WORDINGS, Wording, every
+from training.reasons.wording import WORDINGS, Wording, ago, every
 
 # As many significant digits of each value as its sentence shows: money and the number of orders need the most.
 _DIGITS = np.array([4 if subject.name.startswith(("spend_", "basket_90d")) else 3 for subject in SUBJECTS])
 _DIGITS[RECENT_EVENTS] = 6
+
+_IS_TIME_AGO = np.array([subject.name in WORDINGS and WORDINGS[subject.name].render is ago for subject in SUBJECTS])
+_RECENCY = SUMMARY_COLUMNS.index("recency_days")
 
 # So few are written one by one: looking for equal ones would cost more than it saves.
 _FEW_CUSTOMERS = 16
@@ -31,15 +35,17 @@ def write_sentences(
     subject = found.subject.ravel()
     is_events = subject == RECENT_EVENTS
     # A thousand customers need a few hundred sentences between them, so that each is written once.
-    value = _rounded(np.where(is_events, np.repeat(num_orders, width), found.value.ravel()), _DIGITS[subject])
-    rhythm_days = _rounded(found.rhythm_days.ravel(), 2)
+    told = np.where(is_events, np.repeat(num_orders, width), found.value.ravel())
+    value = np.where(_IS_TIME_AGO[subject], np.floor(told), _rounded(told, _DIGITS[subject]))
+    is_silence = subject == _RECENCY
+    aside_days = np.where(is_silence, _rounded(found.aside_days.ravel(), 2), np.floor(found.aside_days.ravel()))
     day = np.where(is_events, np.repeat(last_purchase_us // DAY_US, width), 0)
 
     def write(row: int) -> str:
         if is_events[row]:
             return _of_events(round(value[row]), format_instant(int(day[row]) * DAY_US), raises=bool(found.points.flat[row] > 0))
         who = _who(int(found.segment[row // width]))
-        about = "" if np.isnan(rhythm_days[row]) else f", after buying every {every(float(rhythm_days[row]))} on average"
+        about = "" if np.isnan(aside_days[row]) else _aside(float(aside_days[row]), is_silence=bool(is_silence[row]))
         if found.is_timely.flat[row]:
             about += ": the next purchase is not due yet" if found.points.flat[row] > 0 else ": the next purchase is due"
         return _compare(WORDINGS[SUBJECTS[subject[row]].name], float(value[row]), float(found.usual.flat[row]), who, about)
@@ -48,10 +54,14 @@ def write_sentences(
         return pa.array([write(row) for row in range(len(subject))], pa.string())
     raises = (is_events | found.is_timely.ravel()) & (found.points.ravel() > 0)
     segment = np.repeat(found.segment, width)
-    known, before = (np.nan_to_num(values, nan=-1e30) for values in (value, rhythm_days))  # NaN is not equal to itself
+    known, before = (np.nan_to_num(values, nan=-1e30) for values in (value, aside_days))  # NaN is not equal to itself
     keys = np.stack([subject, segment, raises, found.is_timely.ravel(), day, known, before], axis=1).astype(np.float64)
     _, first, place = np.unique(_bytes_of(keys), return_index=True, return_inverse=True)
     return pa.array([write(int(row)) for row in first], pa.string()).take(pa.array(place.ravel()))
+
+
+def _aside(days: float, *, is_silence: bool) -> str:
+    return f", after buying every {every(days)} on average" if is_silence else f", {ago(days)} ago"
 
 
 def _of_events(num_orders: int, date: str, *, raises: bool) -> str:
@@ -67,7 +77,7 @@ def _of_events(num_orders: int, date: str, *, raises: bool) -> str:
 
 def _compare(wording: Wording, value: float, usual: float, who: str, about: str) -> str:
     """about : more of the customer, to stand behind the value"""
-    own = wording.missing if np.isnan(value) else wording.own.format(wording.render(value)) + about
+    own = (wording.missing if np.isnan(value) else wording.own.format(wording.render(value))) + about
     own = own[0].upper() + own[1:]
     if own.endswith("."):
         return own

@@ -103,8 +103,8 @@ def themes_of(summary: NDArray[np.float32], usual_gap_days: NDArray[np.float32])
     """Place in THEMES of each subject of each customer: int8[n, num_subjects].
 
     A window that silence has taken belongs to the silence, and what cannot be told for want of orders to their frequency. Of who
-    bought on one day only, lateness is one more word for there being no rhythm, and so is tenure; but among others of the kind
-    tenure is nothing but the silence.
+    bought on one day only, among others who come again, lateness, tenure and the number of orders are so many words for that;
+    among others of the kind tenure is nothing but the silence.
 
     summary        : float32[n, len(SUMMARY_COLUMNS)]
     usual_gap_days : float32[n], the usual mean gap in the customer's segment
@@ -112,9 +112,12 @@ def themes_of(summary: NDArray[np.float32], usual_gap_days: NDArray[np.float32])
     themes = np.where(summary[:, _RECENCY, None] >= _SILENT_AFTER_DAYS, np.int8(SILENCE), _THEME_OF)
     for column in _WANTS_ORDERS:
         themes[np.isnan(summary[:, column]) & (themes[:, column] != SILENCE), column] = _FREQUENCY
-    on_one_day = np.isnan(summary[:, _GAP])
+    on_one_day, among_their_like = np.isnan(summary[:, _GAP]), np.isnan(usual_gap_days)
     themes[on_one_day, _LATENESS] = RHYTHM
-    themes[on_one_day, _TENURE] = np.where(np.isnan(usual_gap_days[on_one_day]), SILENCE, RHYTHM)
+    themes[on_one_day & among_their_like, _TENURE] = SILENCE
+    alone = np.flatnonzero(on_one_day & ~among_their_like)
+    themes[alone, _TENURE] = RHYTHM
+    themes[alone] = np.where(themes[alone] == _FREQUENCY, np.int8(RHYTHM), themes[alone])
     return themes
 
 

@@ -46,7 +46,7 @@ def duration(days: float) -> str:
     return "1 day" if text == "1" else f"{text} days"
 
 
-def _ago(days: float) -> str:
+def ago(days: float) -> str:
     """Whole days that have passed: less than a day, 1 day, 41 days."""
     whole = int(days)
     return "less than a day" if whole < 1 else "1 day" if whole == 1 else f"{whole:,} days"
@@ -120,7 +120,7 @@ def _wording(own: str, usual: str, missing: str, render: Render) -> Wording:
     return Wording(own=own, usual=usual, missing=missing, render=render)
 
 
-_ONE_DAY = "Has bought on one day only, so there is no rhythm yet"
+_ONE_DAY = "Has bought on one day only"
 _NO_ORDER_90D = "No order in the last 90 days"
 _NO_STORE = "The store of the latest order is not known, or it is older than 90 days"
 _NO_STORES = "No two orders in a row with a known store in the last 90 days."
@@ -138,8 +138,8 @@ def _spend_within(days: int) -> Wording:
 
 # Of every number of the summary.
 WORDINGS: dict[str, Wording] = {
-    "recency_days": _wording("Last bought {} ago", "{who} usually did {} ago", "Has not bought yet", _ago),
-    "tenure_days": _wording("First bought {} ago", "{who} usually did {} ago", "Has not bought yet", _ago),
+    "recency_days": _wording("Last bought {} ago", "{who} usually did {} ago", "Has not bought yet", ago),
+    "tenure_days": _wording("First bought {} ago", "{who} usually did {} ago", "Has not bought yet", ago),
     **{f"orders_{days}d": _orders_within(days) for days in (*WINDOWS_DAYS, 180, 365)},
     "orders_change_30d": _wording(
         "Orders of the last 30 days against the 30 before: {}",
@@ -214,8 +214,8 @@ WORDINGS: dict[str, Wording] = {
     "return_rate_180d": _wording(
         "{} returns for each order of the last 180 days", "{who} usually have {}", "Returns are not known", number
     ),
-    "days_since_visit": _wording("Last visited a store {} ago", "{who} usually did {} ago", "No visit is known", _ago),
-    "days_since_login": _wording("Last logged in {} ago", "{who} usually did {} ago", "No login is known", _ago),
+    "days_since_visit": _wording("Last visited a store {} ago", "{who} usually did {} ago", "No visit is known", ago),
+    "days_since_login": _wording("Last logged in {} ago", "{who} usually did {} ago", "No login is known", ago),
     "visits_30d": _wording(
         "{} in the last 30 days", "{who} usually make {}", "Visits are not known", _counted("visit", " to a store")
     ),

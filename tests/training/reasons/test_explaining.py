@@ -89,7 +89,7 @@ def test_a_silence_is_told_by_the_rhythm_that_it_breaks(explainer: Explainer, cu
         longer = customers.summary[row, RECENCY] - usual[row, RECENCY]
         timely = not np.isnan(gap) and not later * points > 0 and not longer * points > 0
         assert found.is_timely[row, place] == timely
-        np.testing.assert_equal(found.rhythm_days[row, place], gap if timely or later * points > 0 else np.float32(np.nan))
+        np.testing.assert_equal(found.aside_days[row, place], gap if timely or later * points > 0 else np.float32(np.nan))
         seen.add(timely)
     assert seen == {False, True}
     assert not found.is_timely[found.theme != SILENCE].any()

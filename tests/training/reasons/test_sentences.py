@@ -34,7 +34,7 @@ def _write(
     usually: float,
     *,
     points: float = 1.0,
-    rhythm_days: float = np.nan,
+    aside_days: float = np.nan,
     is_timely: bool = False,
     num_orders: int = 1,
 ) -> str:
@@ -50,7 +50,7 @@ def _write(
         points=number + np.float32(points),
         value=number + np.float32(value),
         usual=number + np.float32(usually),
-        rhythm_days=number + np.float32(rhythm_days),
+        aside_days=number + np.float32(aside_days),
         is_timely=np.full((1, 1), is_timely),
         other=np.zeros(1, np.float32),
     )
@@ -72,7 +72,7 @@ def test_sentences_carry_value_and_usual_value(explainer: Explainer, customers: 
 @pytest.mark.parametrize(
     ("name", "value", "usually", "expected"),
     [
-        ("recency_days", 41.2, 9.04, "Last bought 41 days ago; customers like this one usually did 9 days ago."),
+        ("recency_days", 41.97, 9.04, "Last bought 41 days ago; customers like this one usually did 9 days ago."),
         ("recency_days", 0.2, 1.0, "Last bought less than a day ago; customers like this one usually did 1 day ago."),
         ("orders_30d", 0.0, 4.0, "No order in the last 30 days; customers like this one usually have 4 orders."),
         ("orders_30d", 1.0, 1.0, "1 order in the last 30 days, which is usual for customers like this one."),
@@ -80,7 +80,7 @@ def test_sentences_carry_value_and_usual_value(explainer: Explainer, customers: 
             "gap_mean_days",
             np.nan,
             9.0,
-            "Has bought on one day only, so there is no rhythm yet; customers like this one usually buy every 9 days.",
+            "Has bought on one day only; customers like this one usually buy every 9 days.",
         ),
         (
             "orders_change_30d",
@@ -153,7 +153,7 @@ def test_a_sentence_for_a_shop_manager(usual: Usual, name: str, value: float, us
 
 
 @pytest.mark.parametrize(
-    ("points", "rhythm_days", "is_timely", "expected"),
+    ("points", "aside_days", "is_timely", "expected"),
     [
         (9, np.nan, False, "Last bought 41 days ago; customers like this one usually did 9 days ago."),
         (
@@ -179,10 +179,15 @@ def test_a_sentence_for_a_shop_manager(usual: Usual, name: str, value: float, us
     ],
 )
 def test_a_silence_is_told_with_the_rhythm(
-    usual: Usual, points: float, rhythm_days: float, is_timely: bool, expected: str
+    usual: Usual, points: float, aside_days: float, is_timely: bool, expected: str
 ) -> None:
-    written = _write(usual, "recency_days", 41.2, 9.04, points=points, rhythm_days=rhythm_days, is_timely=is_timely)
+    written = _write(usual, "recency_days", 41.2, 9.04, points=points, aside_days=aside_days, is_timely=is_timely)
     assert written == expected
+
+
+def test_of_who_bought_on_one_day_it_is_told_when(usual: Usual) -> None:
+    written = _write(usual, "gap_mean_days", np.nan, 29.2, aside_days=58.9)
+    assert written == "Has bought on one day only, 58 days ago; customers like this one usually buy every 29 days."
 
 
 @pytest.mark.parametrize(

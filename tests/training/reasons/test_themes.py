@@ -72,9 +72,11 @@ def test_what_cannot_be_told_for_want_of_orders_is_their_frequency() -> None:
 def test_of_who_bought_on_one_day_the_same_fact_is_told_once() -> None:
     once = _summary(gap_mean_days=np.nan, lateness=np.nan)
     among_others = _themes(once)
-    assert among_others["lateness"] == among_others["tenure_days"] == among_others["gap_mean_days"] == "rhythm"
+    same = ("lateness", "tenure_days", "gap_mean_days", "orders_365d")
+    assert {among_others[name] for name in same} == {"rhythm"}
     among_their_like = _themes(once, usual_gap_days=np.nan)
     assert among_their_like["tenure_days"] == "silence"
+    assert among_their_like["orders_365d"] == "frequency"
 
 
 def test_no_point_is_lost_or_counted_twice(explainer: Explainer, customers: Customers) -> None:
