@@ -12,6 +12,7 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.indicators import COLUMNS
 from kernels import SUMMARY_COLUMNS, WINDOWS_DAYS
 
 _SILENT, _FREQUENT, _RHYTHMIC, _REMEMBERED = "silence", "frequency", "rhythm", "recent_events"
@@ -74,6 +75,8 @@ _WANTS_ORDERS = tuple(
     )
 )
 _MOST = 0.5  # of a window
+_PACE = np.array([SUMMARY_COLUMNS.index(name) for name in _MEMBERS[_RHYTHMIC] if name.startswith("gap_")])
+(_OVERDUE,) = (column for column in COLUMNS if column.name == "lateness")
 # Of each theme, the subjects that may tell it: its own, and what else may come to belong to it and is no other word for it.
 CANDIDATES: tuple[NDArray[np.int64], ...] = tuple(
     np.flatnonzero((theme == _THEME_OF) | ((theme == _FREQUENCY) & np.isin(np.arange(len(_THEME_OF)), _WANTS_ORDERS)))
@@ -102,7 +105,8 @@ _SILENT_AFTER_DAYS = np.array([*(_silent_after(name) for name in SUMMARY_COLUMNS
 def themes_of(summary: NDArray[np.float32], usual_gap_days: NDArray[np.float32]) -> NDArray[np.int8]:
     """Place in THEMES of each subject of each customer: int8[n, num_subjects].
 
-    A window that silence has taken belongs to the silence, and what cannot be told for want of orders to their frequency. Of who
+    A window that silence has taken belongs to the silence, and so does the rhythm of a customer who is overdue: it is what makes
+    the silence long. What cannot be told for want of orders belongs to their frequency. Of who
     bought on one day only, among others who come again, lateness, tenure and the number of orders are so many words for that;
     among others of the kind tenure is nothing but the silence.
 
@@ -112,6 +116,8 @@ def themes_of(summary: NDArray[np.float32], usual_gap_days: NDArray[np.float32])
     themes = np.where(summary[:, _RECENCY, None] >= _SILENT_AFTER_DAYS, np.int8(SILENCE), _THEME_OF)
     for column in _WANTS_ORDERS:
         themes[np.isnan(summary[:, column]) & (themes[:, column] != SILENCE), column] = _FREQUENCY
+    # NaN, where there is no rhythm, is not overdue.
+    themes[np.ix_(np.flatnonzero(_OVERDUE.warns(summary[:, _LATENESS])), _PACE)] = SILENCE
     on_one_day, among_their_like = np.isnan(summary[:, _GAP]), np.isnan(usual_gap_days)
     themes[on_one_day, _LATENESS] = RHYTHM
     themes[on_one_day & among_their_like, _TENURE] = SILENCE

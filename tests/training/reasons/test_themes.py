@@ -58,6 +58,13 @@ def test_a_window_that_silence_has_taken_is_silence() -> None:
     assert after_a_quarter["orders_365d"] == "frequency"
 
 
+def test_the_rhythm_that_an_overdue_customer_has_left_is_silence() -> None:
+    on_time, overdue = (_themes(_summary(lateness=late)) for late in (1.9, 2.1))
+    assert on_time["gap_mean_days"] == on_time["gap_latest_days"] == "rhythm"
+    assert overdue["gap_mean_days"] == overdue["gap_latest_days"] == overdue["gap_longest_90d_days"] == "silence"
+    assert overdue["weekday_regularity"] == "rhythm"
+
+
 def test_contacts_visits_and_opinions_do_not_wait_for_purchases() -> None:
     themes = _themes(_summary(recency_days=400))
     assert (themes["contacts_90d"], themes["visits_30d"], themes["complaints_90d"]) == ("contacts", "visits", "opinion")
