@@ -106,9 +106,9 @@ def themes_of(summary: NDArray[np.float32], usual_gap_days: NDArray[np.float32])
     """Place in THEMES of each subject of each customer: int8[n, num_subjects].
 
     A window that silence has taken belongs to the silence, and so does the rhythm of a customer who is overdue: it is what makes
-    the silence long. What cannot be told for want of orders belongs to their frequency. Of who
-    bought on one day only, among others who come again, lateness, tenure and the number of orders are so many words for that;
-    among others of the kind tenure is nothing but the silence.
+    the silence long. What cannot be told for want of orders belongs to their frequency. Of who bought on one day only, among
+    others who come again, lateness, tenure and the number of orders are so many words for that; among others of the kind tenure
+    is nothing but the silence.
 
     summary        : float32[n, len(SUMMARY_COLUMNS)]
     usual_gap_days : float32[n], the usual mean gap in the customer's segment
