@@ -96,7 +96,7 @@ def reasons_of(snapshot: Snapshot, bundle: Bundle | None) -> SnapshotReasons | N
 def usual_of(snapshot: Snapshot, model: FittedModel, activity: DailyActivity) -> Usual | None:
     """What is usual among a snapshot's customers; None where there are none.
 
-    activity : of the chain's days; what is usual does not depend on it
+    activity : of the chain's days before the snapshot's instant, later ones do not matter
     """
     if snapshot.num_customers == 0:
         return None
