@@ -18,9 +18,10 @@ from engine.instants import DAY_US
 from serving.risk import DEFAULT_THRESHOLDS
 from tests.training.conftest import AS_OF_US, QUICK, MakeHistory, draw_orders
 from training.backtest import Backtest, BacktestConfig, BacktestProgress, run_backtest
+from training.backtest.value import days_to_judge
 from training.baselines import QUICK_BASELINES
 from training.bundles.bundle import Bundle
-from training.config import TrainConfig
+from training.config import ModelConfig, TrainConfig
 from training.evaluation.lead_time import LeadTimeConfig
 from training.evaluation.metrics import FURTHER_METRIC_NAMES, METRIC_NAMES, metrics
 from training.evaluation.value import VALUE_METRIC_NAMES
@@ -140,6 +141,16 @@ def test_each_customer_is_asked_about_once_and_labelled_by_what_happened(result:
     rows = result.predictions.to_pylist()
     assert len(rows) == len(expected)
     assert {row["customer_id"]: row["churned"] for row in rows} == expected
+
+
+@pytest.mark.parametrize(("known_days", "expected"), [(29, ()), (45, (30,)), (364, (30, 90)), (365, (30, 90, 365))])
+def test_spend_is_judged_for_the_quarter_and_the_year_that_are_known(known_days: float, expected: tuple[int, ...]) -> None:
+    assert days_to_judge(BacktestConfig(as_of_us=(AS_OF_US,)), known_days) == expected
+
+
+def test_spend_is_judged_no_further_than_the_curves_reach() -> None:
+    short = TrainConfig(model=ModelConfig(edges_days=(1, 30, 180)))
+    assert days_to_judge(BacktestConfig(as_of_us=(AS_OF_US,), train=short), 400) == (30, 90)
 
 
 def test_without_a_bundle_it_trains_first(make_history: MakeHistory) -> None:

@@ -16,8 +16,8 @@ from training.baselines.spend import spend_by_mbg_nbd, spend_by_past_rate
 from training.evaluation.value import value_metrics
 from training.network.spend import expected_spend, fit_spend_scale
 
-# A quarter, beside the horizons: what customer value is usually asked for.
-VALUE_DAYS = 90
+# A quarter and a year, beside the horizons: what customer value is usually asked for, and what every answer tells.
+VALUE_DAYS = (90, 365)
 PAST_RATE, MBG_NBD = "past_rate", "mbg_nbd_gamma_gamma"
 
 
@@ -68,8 +68,9 @@ class ValueJudgement:
 
 
 def days_to_judge(config: BacktestConfig, known_days: float) -> tuple[int, ...]:
-    """The horizons, and a quarter where that is known to its end."""
-    return tuple(sorted(days for days in {*config.horizons_days, VALUE_DAYS} if days <= known_days))
+    """The horizons, and a quarter and a year where they are known to their end and the curves reach so far."""
+    reach_days = min(known_days, config.train.model.edges_days[-1])
+    return tuple(sorted(days for days in {*config.horizons_days, *VALUE_DAYS} if days <= reach_days))
 
 
 def ask_spend_baselines(past: Partition, as_of_us: int, active_within_days: int, days: tuple[int, ...]) -> SpendAnswer:
