@@ -122,7 +122,7 @@ def rollback(store: Place, name: str | None, as_json: bool) -> None:
 
 
 def describe_bundle(bundle: BundleInfo) -> dict[str, Any]:
-    """A version as the document that --json prints; null what a damaged one does not tell."""
+    """A version as the document that --json prints; null what one that cannot be used does not tell."""
     about = bundle.description
     return {
         "model_version": f"{bundle.name}/{bundle.version}",
@@ -155,7 +155,7 @@ def _row(bundle: BundleInfo) -> tuple[str, ...]:
     version, alias = told["model_version"], alias_of(told)
     about = bundle.description
     if about is None:
-        return version, alias, "[red]damaged[/]", "", "", "", "", ""
+        return version, alias, "[red]unusable[/]", "", "", "", "", ""
     auc, log_loss = (f"{about.validation[metric]:.4f}" if metric in about.validation else "" for metric in ("auc", "log_loss"))
     days = (f"{about.horizon_days} days", f"{about.active_within_days} days")
     return version, alias, told["as_of"], *days, auc, log_loss, f"{about.num_customers:,}"

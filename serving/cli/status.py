@@ -96,7 +96,7 @@ def _print(document: dict[str, Any]) -> None:
         rows = [
             (
                 bundle["model_version"],
-                bundle["as_of"] or "[red]damaged[/]",
+                bundle["as_of"] or "[red]unusable[/]",
                 f"{bundle['horizon_days'] or '?'} days",
                 f"{bundle['active_within_days'] or '?'} days",
                 alias_of(bundle),
