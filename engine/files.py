@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+import xxhash
+
 from engine.errors import StoreBusyError
 from engine.refusals import naming
 
@@ -127,6 +129,11 @@ def sha256_files(*paths: str | Path) -> str:
             while chunk := stream.read(_HASH_CHUNK_BYTES):
                 digest.update(chunk)
     return "sha256:" + digest.hexdigest()
+
+
+def checksum_bytes(data: bytes | memoryview) -> str:
+    """XXH3 as `xxh3:` and 32 hex digits: tells damage from wholeness as SHA-256 does, ten times as fast, but not forgery."""
+    return "xxh3:" + xxhash.xxh3_128_hexdigest(data)
 
 
 @contextmanager

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.errors import IntegrityError, NoSnapshotError
-from engine.files import sha256_bytes
+from engine.files import checksum_bytes, sha256_bytes
 from engine.storage import (
     Place,
     RemotePath,
@@ -92,7 +92,7 @@ def write_bucket(
     file = BucketFile(
         bucket=bucket,
         path=path.name,
-        sha256=sha256_bytes(memoryview(data)),
+        checksum=checksum_bytes(memoryview(data)),
         num_bytes=len(data),
         num_customers=batch.num_rows,
         parts=tuple(parts),
@@ -105,10 +105,10 @@ def write_bucket(
 def write_bucket_anew(folder: Place, bucket: int, batch: pa.RecordBatch) -> BucketFile:
     """Write a bucket's file beside the one that a manifest names, under a name of its own."""
     data = _encode(batch)
-    sha256 = sha256_bytes(memoryview(data))
-    name = f"bucket={bucket:04d}-{sha256.removeprefix('sha256:')[:8]}.arrow"
+    checksum = checksum_bytes(memoryview(data))
+    name = f"bucket={bucket:04d}-{checksum.removeprefix('xxh3:')[:8]}.arrow"
     write_bytes(folder / name, data)
-    return BucketFile(bucket=bucket, path=name, sha256=sha256, num_bytes=len(data), num_customers=batch.num_rows)
+    return BucketFile(bucket=bucket, path=name, checksum=checksum, num_bytes=len(data), num_customers=batch.num_rows)
 
 
 def find_done(folder: Place, inputs: SnapshotInputs, bucket: int) -> DoneBucket | None:
@@ -120,7 +120,7 @@ def find_done(folder: Place, inputs: SnapshotInputs, bucket: int) -> DoneBucket 
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None  # not finished, or not to be trusted: either way it is scored again
     is_of_these_inputs = done.inputs_digest == inputs.digest and done.file.bucket == bucket
-    return done if is_of_these_inputs and done.file.sha256 == sha256_bytes(data) else None
+    return done if is_of_these_inputs and done.file.checksum == checksum_bytes(data) else None
 
 
 def commit(
@@ -309,8 +309,8 @@ def _open_bucket(folder: Place, file: BucketFile, schema: pa.Schema) -> pa.Recor
     if len(data) != file.num_bytes:
         raise IntegrityError(f"{path} has {len(data)} bytes, expected {file.num_bytes}; {MEND}")
     # The mapped bytes themselves are hashed: what was checked is what is used, even if the name moves to another file.
-    if (found := sha256_bytes(memoryview(data))) != file.sha256:
-        raise IntegrityError(f"{path} has hash {found}, expected {file.sha256}; {MEND}")
+    if (found := checksum_bytes(memoryview(data))) != file.checksum:
+        raise IntegrityError(f"{path} has hash {found}, expected {file.checksum}; {MEND}")
     try:
         reader = pa.ipc.open_file(data)
     except pa.ArrowInvalid as error:

@@ -70,7 +70,7 @@ class BucketFile:
 
     bucket: int
     path: str  # relative to the snapshot's folder
-    sha256: str
+    checksum: str  # "xxh3:…" of its bytes
     num_bytes: int
     num_customers: int
     parts: tuple[str, ...] = ()  # hashes of the parts of the history that it was made from; empty where nobody tells

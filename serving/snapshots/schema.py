@@ -6,7 +6,7 @@ import pyarrow as pa
 
 from kernels import SUMMARY_COLUMNS
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 
 MEMORY_COLUMNS: tuple[str, ...] = ("num_events", "last_event_us", "fingerprint", "state", "summary")
 

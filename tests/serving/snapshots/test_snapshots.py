@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import IntegrityError, NoSnapshotError
-from engine.files import sha256_file
+from engine.files import checksum_bytes, sha256_file
 from engine.history.events import find_text
 from serving.snapshots import (
     DoneBucket,
@@ -221,7 +221,7 @@ def test_a_bucket_of_other_columns_is_refused_though_its_hash_is_right(tmp_path:
         writer.write_batch(pa.record_batch({"customer_id": ["a"]}))
     entry = replace(
         manifest.files[0],
-        sha256=sha256_file(folder / "bucket=0000.arrow"),
+        checksum=checksum_bytes((folder / "bucket=0000.arrow").read_bytes()),
         num_bytes=(folder / "bucket=0000.arrow").stat().st_size,
         num_customers=1,
     )
