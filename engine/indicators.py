@@ -235,9 +235,14 @@ def compute_summary(
     customer_index: NDArray[np.int64],
     as_of_us: NDArray[np.int64] | int,
     *,
+    rhythm: NDArray[np.int64] | None = None,
     backend: str = "cpu",
 ) -> NDArray[np.float32]:
-    """As `compute_indicators`, and the columns of FURTHER_NAMES behind them: float32[num_queries, len(SUMMARY_COLUMNS)]."""
+    """As `compute_indicators`, and the columns of FURTHER_NAMES behind them: float32[num_queries, len(SUMMARY_COLUMNS)].
+
+    rhythm : int64[num_queries, len(RHYTHM_COLUMNS)], at the instants; then the partition may lack what is older than
+             RHYTHM_REACH_DAYS
+    """
     customer = np.ascontiguousarray(customer_index, np.int64)
     instants_us = np.ascontiguousarray(np.broadcast_to(np.asarray(as_of_us, np.int64), customer.shape))
     end = locate_instants(partition.timestamp_us, partition.offsets, customer, instants_us, backend=backend)
@@ -254,6 +259,7 @@ def compute_summary(
         partition.offsets[customer],
         end,
         instants_us,
+        rhythm,
         backend=backend,
     )
     _hide_what_is_not_covered(summary, instants_us, partition.coverage)

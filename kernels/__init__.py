@@ -17,14 +17,18 @@ from kernels.operations import (
     window_sums,
 )
 from kernels.registry import Backend, BackendError, backend_names, resolve, why_unavailable
+from kernels.rhythm_columns import NO_RHYTHM, RHYTHM_COLUMNS
 from kernels.run_operations import JoinPlan, OrderedKeys, Runs, find_continued, join_runs, merge_texts
 from kernels.summary_columns import SUMMARY_COLUMNS, TOTAL_DAYS, WINDOWS_DAYS
-from kernels.tail_operations import SUMMARY_REACH_DAYS, count_kind, extend_fingerprints, find_latest
+from kernels.tail_operations import RHYTHM_REACH_DAYS, SUMMARY_REACH_DAYS, extend_fingerprints, extend_rhythms, find_latest
 
 __all__ = [
     "CALENDAR_COLUMNS",
     "GAP_COLUMNS",
     "NO_EVENT",
+    "NO_RHYTHM",
+    "RHYTHM_COLUMNS",
+    "RHYTHM_REACH_DAYS",
     "SHORTEST_LOG_DAYS",
     "SITUATION_COLUMNS",
     "SUMMARY_COLUMNS",
@@ -41,11 +45,11 @@ __all__ = [
     "add_up_rates",
     "backend_names",
     "calibrate_hazards",
-    "count_kind",
     "count_selected",
     "describe_events",
     "describe_situations",
     "extend_fingerprints",
+    "extend_rhythms",
     "find_continued",
     "find_latest",
     "fingerprint_events",

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.rhythm_columns import RHYTHM_COLUMNS
+
 DAY_US = 86_400_000_000
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
@@ -27,6 +29,17 @@ def require_array(name: str, array: NDArray[Any], dtype: type[_Scalar], *, num_a
     if flags.c_contiguous and flags.aligned:
         return array
     return np.require(array, requirements=("C", "A"))
+
+
+def require_rhythms(name: str, rhythm: NDArray[Any], of_each: NDArray[Any]) -> NDArray[np.int64]:
+    """`require_array` for rhythms, one for each query of another array.
+
+    raises : ValueError for another shape
+    """
+    rhythm = require_array(name, rhythm, np.int64, num_axes=2)
+    if rhythm.shape != (len(of_each), len(RHYTHM_COLUMNS)):
+        raise ValueError(f"{name}: found {rhythm.shape}, expected {(len(of_each), len(RHYTHM_COLUMNS))}")
+    return rhythm
 
 
 def check_lengths(**arrays: NDArray[Any]) -> None:

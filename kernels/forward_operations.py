@@ -24,14 +24,17 @@ def describe_events(
     store_code: NDArray[np.int32],
     channel_code: NDArray[np.int32],
     row: NDArray[np.int64],
-    first_row: NDArray[np.int64],
+    index: NDArray[np.int64],
+    first_us: NDArray[np.int64],
     *,
     backend: str = "cpu",
 ) -> NDArray[np.float32]:
     """Events in numbers: the tokens that a network reads.
 
     the columns    : [num_events], as in engine.schema.EVENT_SCHEMA; kind as in kernels.kinds; ratings below 0 are "not known"
-    row, first_row : int64[n]   the events asked for, and the first event of the same customer
+    row            : int64[n]   the events asked for; the row before, but for a customer's first one, is of the event before
+    index          : int64[n]   how many events of the same customer came before
+    first_us       : int64[n]   time of the customer's first event
     returns        : float32[n, len(TOKEN_COLUMNS)]; computed in float64; NaN where not known
     raises         : ValueError, if rows lie outside the events
 
@@ -50,7 +53,8 @@ def describe_events(
     store_code = require_array("store_code", store_code, np.int32)
     channel_code = require_array("channel_code", channel_code, np.int32)
     row = require_array("row", row, np.int64)
-    first_row = require_array("first_row", first_row, np.int64)
+    index = require_array("index", index, np.int64)
+    first_us = require_array("first_us", first_us, np.int64)
     check_lengths(
         timestamp_us=timestamp_us,
         kind=kind,
@@ -64,8 +68,10 @@ def describe_events(
         store_code=store_code,
         channel_code=channel_code,
     )
-    check_lengths(row=row, first_row=first_row)
-    check_rows(first_row, row, num_events=len(timestamp_us) - 1, begin_name="first_row", stop_name="row")
+    check_lengths(row=row, index=index, first_us=first_us)
+    if len(index) and index.min() < 0:
+        raise ValueError(f"index: found {index.min()}, expected 0 or more")
+    check_rows(row - np.minimum(index, 1), row + 1, num_events=len(timestamp_us), begin_name="row", stop_name="row + 1")
     return resolve(backend).describe_events(
         timestamp_us,
         kind,
@@ -79,7 +85,8 @@ def describe_events(
         store_code,
         channel_code,
         row,
-        first_row,
+        index,
+        first_us,
     )
 
 

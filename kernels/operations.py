@@ -13,8 +13,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arguments import check_lengths, check_offsets, check_rows, require_array, window_lengths_us
+from kernels.arguments import check_lengths, check_offsets, check_rows, require_array, require_rhythms, window_lengths_us
 from kernels.registry import Number, resolve
+from kernels.rhythm_columns import UNTOLD
 
 # days, but for num_gaps; a gap lies between two selected rows that follow each other
 GAP_COLUMNS: tuple[str, ...] = ("num_gaps", "mean", "std", "longest", "latest", "elapsed")
@@ -200,6 +201,7 @@ def summarise_events(
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
+    rhythm: NDArray[np.int64] | None = None,
     *,
     backend: str = "cpu",
 ) -> NDArray[np.float32]:
@@ -208,6 +210,8 @@ def summarise_events(
     the columns            : [num_events], as in engine.schema.EVENT_SCHEMA; kind as in kernels.kinds; codes and ratings below
                              0 are "not known"
     begin, end, as_of_us   : int64[num_queries]
+    rhythm                 : int64[num_queries, len(RHYTHM_COLUMNS)], of all events of each before end; then events of before
+                             RHYTHM_REACH_DAYS are not looked at, nor need they be there. None: it is read off the events
     returns                : float32[num_queries, len(SUMMARY_COLUMNS)]; computed in int64 and float64; NaN where undefined
     raises                 : ValueError, if rows lie outside the events
     see also               : engine.indicators, which says what each column means
@@ -240,6 +244,7 @@ def summarise_events(
     )
     check_lengths(begin=begin, as_of_us=as_of_us)
     check_rows(begin, end, num_events=len(timestamp_us))
+    rhythm = UNTOLD if rhythm is None else require_rhythms("rhythm", rhythm, begin)
     return resolve(backend).summarise_events(
         timestamp_us,
         kind,
@@ -253,6 +258,7 @@ def summarise_events(
         begin,
         end,
         as_of_us,
+        rhythm,
     )
 
 

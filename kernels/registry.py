@@ -85,6 +85,7 @@ class Backend(Protocol):
         begin: NDArray[np.int64],
         end: NDArray[np.int64],
         as_of_us: NDArray[np.int64],
+        rhythm: NDArray[np.int64] = ...,
     ) -> NDArray[np.float32]: ...
 
     def fingerprint_events(
@@ -127,7 +128,8 @@ class Backend(Protocol):
         store_code: NDArray[np.int32],
         channel_code: NDArray[np.int32],
         row: NDArray[np.int64],
-        first_row: NDArray[np.int64],
+        index: NDArray[np.int64],
+        first_us: NDArray[np.int64],
     ) -> NDArray[np.float32]: ...
 
     def describe_situations(

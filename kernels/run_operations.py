@@ -28,7 +28,6 @@ class JoinPlan:
 
     num_older, num_newer : rows of the arrays
     runs                 : rows of each customer in either
-    older_from           : int64[num_customers], in [older_begin, older_end]: the rows before it may be left out
     num_rows             : of all customers together
 
     raises : ValueError, if rows lie outside the arrays
@@ -37,26 +36,21 @@ class JoinPlan:
     num_older: int
     num_newer: int
     runs: Runs
-    older_from: NDArray[np.int64]
     num_rows: int = field(init=False)
 
     def __post_init__(self) -> None:
         runs = _check_runs(self.num_older, self.num_newer, *self.runs)
-        older_from = require_array("older_from", self.older_from, np.int64)
-        if not older_from.shape == runs[0].shape or not ((runs[0] <= older_from) & (older_from <= runs[1])).all():
-            raise ValueError("older_from: found rows outside of [older_begin, older_end]")
         object.__setattr__(self, "runs", runs)
-        object.__setattr__(self, "older_from", older_from)
         older_begin, older_end, newer_begin, newer_end = runs
         object.__setattr__(self, "num_rows", int((older_end - older_begin).sum() + (newer_end - newer_begin).sum()))
 
-    def join(self, older: NDArray[Any], newer: NDArray[Any], out: NDArray[Any], *, whole: bool) -> None:
+    def join(self, older: NDArray[Any], newer: NDArray[Any], out: NDArray[Any], *, older_from: NDArray[np.int64]) -> None:
         """Of each customer the older rows and behind them the newer ones, customer by customer.
 
         older, newer : uint8, int32 or int64[num_older], [num_newer]; one dtype
         out          : of that dtype, [num_rows]: takes the rows
-        whole        : all of them; else the places of the older rows before older_from stay as they are
-        raises       : ValueError for another dtype or length
+        older_from   : int64[num_customers], in [older_begin, older_end]: the places of the older rows before it stay as they are
+        raises       : ValueError for another dtype or length, or rows outside
         """
         if older.dtype not in _COPIED:
             raise ValueError(
@@ -69,9 +63,13 @@ class JoinPlan:
                 f"found {len(older)} older rows, {len(newer)} newer ones and room for {len(out)} of {out.dtype}, expected "
                 f"{self.num_older}, {self.num_newer} and {self.num_rows} of {older.dtype}"
             )
+        older_from = require_array("older_from", older_from, np.int64)
+        older_begin, older_end, _, _ = self.runs
+        if not older_from.shape == older_begin.shape or not ((older_begin <= older_from) & (older_from <= older_end)).all():
+            raise ValueError("older_from: found rows outside of [older_begin, older_end]")
         from kernels.cpu import join_runs as join  # importing kernels must not wait for the compiler
 
-        join(older, newer, *self.runs, self.runs[0] if whole else self.older_from, out)
+        join(older, newer, *self.runs, older_from, out)
 
 
 def join_runs(
@@ -90,9 +88,9 @@ def join_runs(
     returns                : [rows of all customers together], of that dtype
     raises                 : ValueError, if rows lie outside the arrays, or for another dtype
     """
-    plan = JoinPlan(len(older), len(newer), (older_begin, older_end, newer_begin, newer_end), older_begin)
+    plan = JoinPlan(len(older), len(newer), (older_begin, older_end, newer_begin, newer_end))
     joined = np.empty(plan.num_rows, older.dtype)
-    plan.join(older, newer, joined, whole=True)
+    plan.join(older, newer, joined, older_from=plan.runs[0])
     return joined
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.arguments import check_lengths, check_rows, require_array
+from kernels.arguments import check_lengths, check_rows, require_array, require_rhythms
 
-# How far back `summarise_events` reads more of a row than its time and kind.
+# How far back `summarise_events` reads more of a row than its time and kind, and how far these where it is given rhythms.
 SUMMARY_REACH_DAYS = 180
+RHYTHM_REACH_DAYS = 365
 
 
 def find_latest(
@@ -42,22 +43,31 @@ def find_latest(
     return find(timestamp_us, kind, wanted, begin, end, since_us, before_us)
 
 
-def count_kind(kind: NDArray[np.uint8], wanted: int, begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How many rows of a kind each query has.
+def extend_rhythms(
+    timestamp_us: NDArray[np.int64],
+    kind: NDArray[np.uint8],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    known: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """The rhythm of customers after the rows [begin, end), from that before them.
 
-    kind       : uint8[num_events]
-    wanted     : one of kernels.kinds
-    begin, end : int64[num_queries]
-    returns    : int64[num_queries]
-    raises     : ValueError, if rows lie outside the events
+    timestamp_us, kind : [num_events], times ascending within a query
+    begin, end         : int64[num_queries]
+    known              : int64[num_queries, len(RHYTHM_COLUMNS)]; NO_RHYTHM where there are no rows before begin
+    returns            : int64[num_queries, len(RHYTHM_COLUMNS)]; where begin == end what was known
+    raises             : ValueError, if rows lie outside the events
     """
+    timestamp_us = require_array("timestamp_us", timestamp_us, np.int64)
     kind = require_array("kind", kind, np.uint8)
     begin = require_array("begin", begin, np.int64)
     end = require_array("end", end, np.int64)
+    known = require_rhythms("known", known, begin)
+    check_lengths(timestamp_us=timestamp_us, kind=kind)
     check_rows(begin, end, num_events=len(kind))
-    from kernels.cpu import count_kind as count
+    from kernels.cpu import extend_rhythms as extend
 
-    return count(kind, wanted, begin, end)
+    return extend(timestamp_us, kind, begin, end, known)
 
 
 def extend_fingerprints(

@@ -26,8 +26,8 @@ from engine.partition import Partition
 from engine.storage import Place
 from kernels import JoinPlan, OrderedKeys, Runs, find_continued
 
-# Of all rows of a customer, however far back.
-_COPIED_WHOLE = ("timestamp_us", "kind")
+_OF_TIMES = ("timestamp_us", "kind")
+_OF_NEWS = ("quantity_milli", "num_products")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +44,24 @@ class Piece:
     is_here: NDArray[np.bool_]
     rank: NDArray[np.int64]
     num_settled: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """From which row of an older partition on somebody reads of each customer; each in the rows of the customer, or at their end.
+
+    times  : int64[n]   times and kinds; what lies before is left out
+    recent : int64[n]   all but quantities and products; not before times
+    news   : int64[n]   all columns; not before recent
+    """
+
+    times: NDArray[np.int64]
+    recent: NDArray[np.int64]
+    news: NDArray[np.int64]
+
+    def of(self, name: str) -> NDArray[np.int64]:
+        """From which row on a column is read."""
+        return self.times if name in _OF_TIMES else self.news if name in _OF_NEWS else self.recent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,30 +82,26 @@ class Continuation:
     num_settled: NDArray[np.int64]
 
     def join(
-        self,
-        chosen: NDArray[np.int64] | None = None,
-        older_from: NDArray[np.int64] | None = None,
-        buffers: Buffers | None = None,
+        self, chosen: NDArray[np.int64] | None = None, reach: Reach | None = None, buffers: Buffers | None = None
     ) -> Partition:
-        """Some of the customers with all of their events.
+        """Some of the customers with their events, all or the last ones.
 
-        chosen     : int64[n]  indices of customers; None: all of them
-        older_from : int64[n]  row of the older partition from which on all columns are wanted; before it all but times and kinds
-                     hold anything. None: all columns of all rows
-        buffers    : where the events are to lie; what was joined there before is gone. None: new memory
+        chosen  : int64[n]  indices of customers; None: all of them
+        reach   : of the chosen; rows of a column before it are left out or hold anything. None: all columns of all rows
+        buffers : where the events are to lie; what was joined there before is gone. None: new memory
         """
-        runs, customer_ids = self.runs, self.customer_ids
+        older_begin, older_end, newer_begin, newer_end = self.runs
+        customer_ids = self.customer_ids
         if chosen is not None:
-            older_begin, older_end, newer_begin, newer_end = (rows[chosen] for rows in runs)
-            runs, customer_ids = (older_begin, older_end, newer_begin, newer_end), customer_ids.take(pa.array(chosen))
-        older_from = runs[0] if older_from is None else older_from
-        plan = JoinPlan(self.older.num_events, self.newer.num_events, runs, older_from)
-        num_rows = plan.num_rows
+            older_begin, older_end, newer_begin, newer_end = (rows[chosen] for rows in self.runs)
+            customer_ids = customer_ids.take(pa.array(chosen))
+        reach = Reach(times=older_begin, recent=older_begin, news=older_begin) if reach is None else reach
+        plan = JoinPlan(self.older.num_events, self.newer.num_events, (reach.times, older_end, newer_begin, newer_end))
         buffers = Buffers() if buffers is None else buffers
 
         def joined(name: str, older: NDArray[Any], newer: NDArray[Any]) -> NDArray[Any]:
-            values = buffers.take(name, older.dtype, num_rows)
-            plan.join(older, newer, values, whole=name in _COPIED_WHOLE)
+            values = buffers.take(name, older.dtype, plan.num_rows)
+            plan.join(older, newer, values, older_from=reach.of(name))
             values.flags.writeable = False
             return values
 
@@ -108,7 +122,7 @@ class Continuation:
             names[name] = united.to_pylist()
         return Partition(
             customer_ids=customer_ids,
-            offsets=np.append(0, np.cumsum(runs[1] - runs[0] + runs[3] - runs[2])),
+            offsets=np.append(0, np.cumsum(older_end - reach.times + newer_end - newer_begin)),
             store_names=names["store_code"],
             channel_names=names["channel_code"],
             coverage=self.older.coverage,

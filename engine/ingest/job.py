@@ -34,7 +34,7 @@ __all__ = ["FileReport", "FileStatus", "IngestProgress", "IngestReport", "Stage"
 
 MAX_BUCKETS = 4096
 _MIN_CHOSEN_BUCKETS = 8
-_ROWS_PER_BUCKET = 600_000
+_ROWS_PER_BUCKET = 1_200_000
 
 Progress = Callable[[IngestProgress], None]
 

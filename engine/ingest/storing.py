@@ -22,7 +22,7 @@ MAX_PARTS = 8
 # The first part is written anew once what came after it has grown to this share of it, so that folding costs little.
 _LARGE_SHARE = 0.25
 # Lines of the buckets that are under way on several threads: about 200 MB. A store that began small has large buckets.
-_LINES_AT_ONCE = 1 << 20
+_LINES_AT_ONCE = 1 << 21
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,8 @@
 
 from kernels.cpu.count_selected import count_selected
 from kernels.cpu.describe import describe_events, describe_situations
-from kernels.cpu.find_kind import count_kind, find_latest
+from kernels.cpu.extend_rhythms import extend_rhythms
+from kernels.cpu.find_kind import find_latest
 from kernels.cpu.fingerprint_events import extend_fingerprints, fingerprint_events
 from kernels.cpu.gap_statistics import gap_statistics
 from kernels.cpu.gather_sequences import gather_sequences
@@ -22,11 +23,11 @@ from kernels.cpu.window_sums import window_sums
 __all__ = [
     "add_up_rates",
     "calibrate_hazards",
-    "count_kind",
     "count_selected",
     "describe_events",
     "describe_situations",
     "extend_fingerprints",
+    "extend_rhythms",
     "find_continued",
     "find_latest",
     "fingerprint_events",

@@ -89,7 +89,8 @@ def describe_events(
     store_code: NDArray[np.int32],
     channel_code: NDArray[np.int32],
     row: NDArray[np.int64],
-    first_row: NDArray[np.int64],
+    index: NDArray[np.int64],
+    first_us: NDArray[np.int64],
 ) -> NDArray[np.float32]:
     """See kernels.operations.describe_events."""
     tokens = np.empty((len(row), len(TOKEN_COLUMNS)), np.float32)
@@ -106,7 +107,7 @@ def describe_events(
         store_code,
         channel_code,
     )
-    run_chunks(lambda first, stop: _fill_tokens(*columns, row, first_row, first, stop, tokens), len(row))
+    run_chunks(lambda first, stop: _fill_tokens(*columns, row, index, first_us, first, stop, tokens), len(row))
     return tokens
 
 
@@ -128,7 +129,7 @@ def describe_situations(
 _COLUMNS = (INT64S, UINT8S, INT64S, INT64S, INT64S, INT32S, INT32S, INT32S, INT32S, INT32S, INT32S)
 
 
-@compile_loop((*_COLUMNS, INT64S, INT64S, INDEX, INDEX, output(types.float32, 2)))
+@compile_loop((*_COLUMNS, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.float32, 2)))
 def _fill_tokens(
     timestamp_us: NDArray[np.int64],
     kind: NDArray[np.uint8],
@@ -142,7 +143,8 @@ def _fill_tokens(
     store_code: NDArray[np.int32],
     channel_code: NDArray[np.int32],
     row: NDArray[np.int64],
-    first_row: NDArray[np.int64],
+    index: NDArray[np.int64],
+    first_us: NDArray[np.int64],
     first: int,
     stop: int,
     tokens: NDArray[np.float32],
@@ -153,8 +155,8 @@ def _fill_tokens(
         count = min(_BLOCK, stop - start)
         for place in range(count):
             event = start + place
-            at, first_at = row[event], first_row[event]
-            previous = at if at == first_at else at - 1
+            at = row[event]
+            previous = at if index[event] == 0 else at - 1
             time_us = timestamp_us[at]
             logs[place] = (time_us - timestamp_us[previous]) * _DAYS
             logs[_BLOCK + place] = abs(amount_minor[at] * _MAJOR)
@@ -163,8 +165,8 @@ def _fill_tokens(
             logs[4 * _BLOCK + place] = num_lines[at]
             logs[5 * _BLOCK + place] = num_products[at]
             logs[6 * _BLOCK + place] = num_categories[at]
-            logs[7 * _BLOCK + place] = at - first_at
-            logs[8 * _BLOCK + place] = (time_us - timestamp_us[first_at]) * _DAYS
+            logs[7 * _BLOCK + place] = index[event]
+            logs[8 * _BLOCK + place] = (time_us - first_us[event]) * _DAYS
             sines[place] = time_us * _DAYS
             sines[2 * _BLOCK + place] = time_us * _WEEKS
             sines[4 * _BLOCK + place] = time_us * _YEARS
@@ -178,7 +180,7 @@ def _fill_tokens(
         for place in range(count):
             event = start + place
             at = row[event]
-            is_first = at == first_row[event]
+            is_first = index[event] == 0
             previous = at if is_first else at - 1
             paid, discount = abs(float(amount_minor[at])), abs(float(discount_minor[at]))
             amount = math.copysign(logs[_BLOCK + place], amount_minor[at])

@@ -1,4 +1,4 @@
-"""Rows of one kind: the latest of each query, and how many there are."""
+"""The latest row of a kind."""
 
 from __future__ import annotations
 
@@ -24,13 +24,6 @@ def find_latest(
     return found
 
 
-def count_kind(kind: NDArray[np.uint8], wanted: int, begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
-    """See kernels.tail_operations.count_kind."""
-    found = np.empty(len(begin), np.int64)
-    _count(kind, wanted, begin, end, found)
-    return found
-
-
 @compile_loop((INT64S, UINT8S, INDEX, INT64S, INT64S, INDEX, INDEX, output(types.int64, 1)))
 def _find(
     timestamp_us: NDArray[np.int64],
@@ -50,14 +43,3 @@ def _find(
                 found[query] = row
                 break
             row -= 1
-
-
-@compile_loop((UINT8S, INDEX, INT64S, INT64S, output(types.int64, 1)))
-def _count(
-    kind: NDArray[np.uint8], wanted: int, begin: NDArray[np.int64], end: NDArray[np.int64], found: NDArray[np.int64]
-) -> None:
-    for query in range(len(begin)):
-        number = 0
-        for row in range(begin[query], end[query]):
-            number += kind[row] == wanted
-        found[query] = number

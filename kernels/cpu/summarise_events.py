@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from kernels.cpu.chunks import run_chunks
 from kernels.cpu.compilation import INDEX, INT32S, INT64S, UINT8S, compile_loop, output
 from kernels.loops.summarise_queries import summarise_queries
+from kernels.rhythm_columns import UNTOLD
 from kernels.summary_columns import SUMMARY_COLUMNS
 
 _COLUMNS = (INT64S, UINT8S, INT64S, INT64S, INT32S, INT32S, INT32S, INT32S, INT32S)
-_fill = compile_loop((*_COLUMNS, INT64S, INT64S, INT64S, INDEX, INDEX, output(types.float32, 2)))(summarise_queries)
+_RHYTHMS = types.Array(types.int64, 2, "C", readonly=True)
+_fill = compile_loop((*_COLUMNS, INT64S, INT64S, INT64S, _RHYTHMS, INDEX, INDEX, output(types.float32, 2)))(summarise_queries)
 
 
 def summarise_events(
@@ -28,6 +30,7 @@ def summarise_events(
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
+    rhythm: NDArray[np.int64] = UNTOLD,
 ) -> NDArray[np.float32]:
     """See kernels.operations.summarise_events."""
     summary = np.empty((len(begin), len(SUMMARY_COLUMNS)), np.float32)
@@ -42,5 +45,5 @@ def summarise_events(
         store_code,
         channel_code,
     )
-    run_chunks(lambda first, stop: _fill(*columns, begin, end, as_of_us, first, stop, summary), len(begin))
+    run_chunks(lambda first, stop: _fill(*columns, begin, end, as_of_us, rhythm, first, stop, summary), len(begin))
     return summary

@@ -27,7 +27,8 @@ def describe_events(
     store_code: NDArray[np.int32],
     channel_code: NDArray[np.int32],
     row: NDArray[np.int64],
-    first_row: NDArray[np.int64],
+    index: NDArray[np.int64],
+    first_us: NDArray[np.int64],
 ) -> NDArray[np.float32]:
     """See kernels.operations.describe_events."""
     tokens = np.empty((len(row), len(TOKEN_COLUMNS)), np.float32)
@@ -44,8 +45,7 @@ def describe_events(
         store_code,
         channel_code,
     )
-    # the event and the one before it go to the device; of the first one of the customer, its time is enough
-    index, first_us = row - first_row, timestamp_us[first_row]
+    # the event and the one before it go to the device
     run_queries(
         _tokens_kernel,
         columns,

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.cuda.compilation import compile_kernel
-from kernels.cuda.launch import run_queries
+from kernels.cuda.launch import Queries, run_queries
 from kernels.loops.summarise_queries import summarise_queries
+from kernels.rhythm_columns import UNTOLD
 from kernels.summary_columns import SUMMARY_COLUMNS
 
 _kernel = compile_kernel(summarise_queries)
@@ -26,6 +27,7 @@ def summarise_events(
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
+    rhythm: NDArray[np.int64] = UNTOLD,
 ) -> NDArray[np.float32]:
     """See kernels.operations.summarise_events."""
     summary = np.empty((len(begin), len(SUMMARY_COLUMNS)), np.float32)
@@ -40,5 +42,9 @@ def summarise_events(
         store_code,
         channel_code,
     )
-    run_queries(_kernel, columns, begin, end, summary, lambda begin, end, queries: (begin, end, as_of_us[queries]))
+
+    def arguments(begin: NDArray[np.int64], end: NDArray[np.int64], queries: Queries) -> tuple[NDArray[np.int64], ...]:
+        return begin, end, as_of_us[queries], rhythm[queries] if len(rhythm) else rhythm
+
+    run_queries(_kernel, columns, begin, end, summary, arguments)
     return summary

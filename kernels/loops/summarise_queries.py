@@ -2,7 +2,8 @@
 
 The walk goes in legs. Those up to half a year back read all columns, and end where a window ends: whatever is counted up to
 there is that window's, so that five windows cost a row no more than one. The last leg, up to the first event, reads times and
-kinds alone, which is what makes a long history cheap. Sums are of integers, so that no order of adding shows.
+kinds alone, which is what makes a long history cheap; with a rhythm, which tells the rest, it ends after a year. Sums are of
+integers, so that no order of adding shows.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from kernels.description_columns import NO_EVENT
 from kernels.kinds import COMPLAINT, CONTACT, FEEDBACK, LOGIN, PURCHASE, RETURN, VISIT
 from kernels.loops.compilation import compile_part
 
@@ -77,11 +79,15 @@ def summarise_queries(
     begin: NDArray[np.int64],
     end: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
+    rhythm: NDArray[np.int64],
     first: int,
     stop: int,
     summary: NDArray[np.float32],
 ) -> None:
-    """Fill rows [first, stop) of float32[num_queries, NUM_SUMMARY_COLUMNS]; see kernels.operations.summarise_events."""
+    """Fill rows [first, stop) of float32[num_queries, NUM_SUMMARY_COLUMNS]; see kernels.operations.summarise_events.
+
+    rhythm : int64[num_queries, NUM_RHYTHM_COLUMNS], or int64[0, ...] where all is to be read off the rows
+    """
     for query in range(first, stop):
         now_us = as_of_us[query]
         oldest = begin[query]
@@ -195,36 +201,47 @@ def summarise_queries(
 
         orders_180 = orders_365 = num_purchases
         year_us = now_us - 365 * _DAY_US
-        if num_visits == 0:
-            newest = _newest(kind, VISIT, oldest, row)
-            if newest >= oldest:
-                visit_us, num_visits = timestamp_us[newest], 1
-        if num_logins == 0:
-            newest = _newest(kind, LOGIN, oldest, row)
-            if newest >= oldest:
-                login_us, num_logins = timestamp_us[newest], 1
-        if num_purchases == 0:
-            newest = _newest(kind, PURCHASE, oldest, row)
-            if newest >= oldest:
-                latest_us, num_days = timestamp_us[newest], 1
-                last_day = day_before = latest_us // _DAY_US
-        # Most rows are met here, and whether the next one is a purchase is anybody's guess: written as choices between numbers,
-        # which compile to no branch. What is no purchase lies on the day of the one before, and a gap of 0 changes nothing.
-        while row >= oldest:
-            time_us = timestamp_us[row]
-            day = time_us // _DAY_US
-            is_purchase = kind[row] == PURCHASE
-            num_purchases += is_purchase
-            orders_365 += is_purchase & (time_us >= year_us)
-            first_us = time_us if is_purchase else first_us
-            day = day if is_purchase else day_before
-            gap = day_before - day
-            day_before = day
-            squares += gap * gap
-            longest = max(longest, gap)
-            latest_gap = gap if num_days == 1 else latest_gap
-            num_days += gap > 0
-            row -= 1
+        if len(rhythm) > 0:
+            while row >= oldest and timestamp_us[row] >= year_us:
+                orders_365 += kind[row] == PURCHASE
+                row -= 1
+            # the places of kernels.rhythm_columns
+            num_purchases, first_us, latest_us = rhythm[query, 1], rhythm[query, 2], rhythm[query, 3]
+            last_day, day_before = latest_us // _DAY_US, first_us // _DAY_US
+            num_days, longest, latest_gap, squares = rhythm[query, 4], rhythm[query, 5], rhythm[query, 6], rhythm[query, 7]
+            visit_us, login_us = rhythm[query, 8], rhythm[query, 9]
+            num_visits, num_logins = (1 if visit_us != NO_EVENT else 0), (1 if login_us != NO_EVENT else 0)
+        else:
+            if num_visits == 0:
+                newest = _newest(kind, VISIT, oldest, row)
+                if newest >= oldest:
+                    visit_us, num_visits = timestamp_us[newest], 1
+            if num_logins == 0:
+                newest = _newest(kind, LOGIN, oldest, row)
+                if newest >= oldest:
+                    login_us, num_logins = timestamp_us[newest], 1
+            if num_purchases == 0:
+                newest = _newest(kind, PURCHASE, oldest, row)
+                if newest >= oldest:
+                    latest_us, num_days = timestamp_us[newest], 1
+                    last_day = day_before = latest_us // _DAY_US
+            # Most rows are met here, and whether the next one is a purchase is anybody's guess: written as choices between numbers,
+            # which compile to no branch. What is no purchase lies on the day of the one before, and a gap of 0 changes nothing.
+            while row >= oldest:
+                time_us = timestamp_us[row]
+                day = time_us // _DAY_US
+                is_purchase = kind[row] == PURCHASE
+                num_purchases += is_purchase
+                orders_365 += is_purchase & (time_us >= year_us)
+                first_us = time_us if is_purchase else first_us
+                day = day if is_purchase else day_before
+                gap = day_before - day
+                day_before = day
+                squares += gap * gap
+                longest = max(longest, gap)
+                latest_gap = gap if num_days == 1 else latest_gap
+                num_days += gap > 0
+                row -= 1
 
         has_bought = num_purchases > 0
         num_gaps = max(num_days - 1, 0)

@@ -16,6 +16,7 @@ from engine.activity import DailyActivity
 from engine.errors import ExecutionError
 from engine.history import Buffers, History
 from engine.instants import DAY_US
+from kernels import RHYTHM_COLUMNS
 from serving.rescoring.choosing import Chosen, choose
 from serving.rescoring.memory import open_memory
 from serving.rescoring.scorer import PartitionScores, score
@@ -135,14 +136,14 @@ def _bucket_batch(chosen: Chosen, scores: PartitionScores, inputs: SnapshotInput
     """The columns of `snapshot_schema`."""
     schema = snapshot_schema(len(inputs.edges_days), inputs.state_size)
 
-    def lists(name: str, values: NDArray[np.float32]) -> pa.Array:
+    def lists(name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> pa.Array:
         return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=schema.field(name).type)
 
     columns = {
         "customer_id": chosen.customer_ids,
         "store_id": chosen.store_id,
         "last_purchase_us": pa.array(chosen.last_purchase_us),
-        "num_orders": pa.array(chosen.num_orders),
+        "num_orders": pa.array(chosen.rhythm[:, RHYTHM_COLUMNS.index("num_orders")].astype(np.int32)),
         "num_events": pa.array(chosen.num_events),
         "last_event_us": pa.array(chosen.last_event_us),
         "fingerprint": pa.array(chosen.fingerprint),
@@ -151,6 +152,7 @@ def _bucket_batch(chosen: Chosen, scores: PartitionScores, inputs: SnapshotInput
         "expected_spend_90d": pa.array(scores.expected_spend_90d),
         "expected_spend_365d": pa.array(scores.expected_spend_365d),
         "survival": lists("survival", scores.survival),
+        "rhythm": lists("rhythm", chosen.rhythm),
         "state": lists("state", scores.states),
         "summary": lists("summary", scores.summary),
     }

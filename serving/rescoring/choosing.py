@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.history import Buffers, Continuation, Layers, Piece
+from engine.history import Buffers, Continuation, Layers, Piece, Reach
 from engine.instants import DAY_US
 from engine.partition import Partition
 from engine.schema import EventKind
-from kernels import SUMMARY_REACH_DAYS, find_latest, locate_instants
+from kernels import RHYTHM_REACH_DAYS, SUMMARY_REACH_DAYS, find_latest, locate_instants
 from serving.rescoring.memory import Begun, Memory, begin_from, find_kept, is_settled
 from serving.rescoring.scorer import Asked
 from serving.rescoring.stage_times import StageTimes
@@ -27,7 +27,7 @@ class Chosen:
     customer_ids     : string[n]    ascending; the arrays below are in this order
     store_id         : string[n]    where the customer last bought; "" where not known
     last_purchase_us : int64[n]
-    num_orders, num_events, last_event_us, fingerprint : [n]   of the events before the instant
+    num_events, last_event_us, fingerprint, rhythm : [n] or [n, len(RHYTHM_COLUMNS)]   of the events before the instant
     asked            : the same customers by layer, for the scorer
     order            : int64[n]     where each is among all of `asked`
     is_rolled_on, is_changed : bool[n]    as in Begun, in the order of `asked`
@@ -36,10 +36,10 @@ class Chosen:
     customer_ids: pa.StringArray
     store_id: pa.StringArray
     last_purchase_us: NDArray[np.int64]
-    num_orders: NDArray[np.int32]
     num_events: NDArray[np.int32]
     last_event_us: NDArray[np.int64]
     fingerprint: NDArray[np.uint64]
+    rhythm: NDArray[np.int64]
     asked: tuple[Asked, ...]
     order: NDArray[np.int64]
     is_rolled_on: NDArray[np.bool_]
@@ -70,24 +70,35 @@ def choose(layers: Layers, memory: Memory | None, inputs: SnapshotInputs, buffer
         with times.of("match"):
             settled = is_settled(memory, of_one, one.num_settled)
         with times.of("read"):
-            partition, customer_index = _put_together(one, memory, of_one, settled, inputs, buffers)
+            partition, customer_index, num_before = _put_together(one, memory, of_one, settled, inputs, buffers)
         with times.of("match"):
-            found = begin_from(memory, partition, customer_index, of_one, settled, inputs.as_of_us, state_size=inputs.state_size)
+            found = begin_from(
+                memory, partition, customer_index, num_before, of_one, settled, inputs.as_of_us, state_size=inputs.state_size
+            )
         begun.append(found)
         asked.append(
-            Asked(partition=partition, customer_index=customer_index, begin=found.begin, end=found.end, initial=found.initial)
+            Asked(
+                partition=partition,
+                customer_index=customer_index,
+                num_before=num_before,
+                begin=found.begin,
+                end=found.end,
+                initial=found.initial,
+                rhythm=found.rhythm,
+            )
         )
     with times.of("match"):
-        num_events = [one.end - one.partition.offsets[one.customer_index] for one in asked]
+        num_events = [one.num_before + one.end - one.partition.offsets[one.customer_index] for one in asked]
+        rhythm = np.concatenate([one.rhythm for one in begun])[order]
         last_event_us = [one.partition.timestamp_us[one.end - 1] for one in asked]
         return Chosen(
             customer_ids=customer_ids,
             store_id=_store_ids(eligible, order),
             last_purchase_us=np.concatenate([one.last_purchase_us for one in eligible])[order],
-            num_orders=np.concatenate([one.num_orders for one in begun])[order].astype(np.int32),
             num_events=np.concatenate(num_events)[order].astype(np.int32),
             last_event_us=np.concatenate(last_event_us)[order],
             fingerprint=np.concatenate([one.fingerprint for one in begun])[order],
+            rhythm=rhythm,
             asked=tuple(asked),
             order=order,
             is_rolled_on=np.concatenate([one.is_rolled_on for one in begun]),
@@ -190,22 +201,24 @@ def _put_together(
     settled: NDArray[np.bool_],
     inputs: SnapshotInputs,
     buffers: Buffers,
-) -> tuple[Partition, NDArray[np.int64]]:
-    """A partition that has the events of these customers, and which of its customers they are.
+) -> tuple[Partition, NDArray[np.int64], NDArray[np.int64]]:
+    """The partition that holds the customers' events, where each of them is in it, and how many first events it lacks of each.
 
-    Of who is settled it has before the last covered event, and before what summaries look at, nothing but times and kinds.
+    Of those who are settled it lacks what nobody reads: neither the state, which covers it, nor the summary, which looks at all
+    columns of recent events and, beside the rhythm, at times and kinds of a year.
     """
     if isinstance(one.layer, Piece):
-        return one.layer.partition, one.customer
+        return one.layer.partition, one.customer, np.zeros(len(one.customer), np.int64)
     older = one.layer.older
     begin, end = (rows[one.customer] for rows in one.layer.runs[:2])
-    older_from = begin.copy()
+    times, recent, news = begin.copy(), begin.copy(), begin.copy()
     if memory is not None:
         who = np.flatnonzero(settled & (end > begin))
-        reach_us = inputs.as_of_us - SUMMARY_REACH_DAYS * DAY_US
         customer = np.searchsorted(older.offsets, begin[who])
-        seen_from = locate_instants(older.timestamp_us, older.offsets, customer, np.full(len(who), reach_us))
-        last_covered = begin[who] + memory.num_events[kept[who]] - 1
-        older_from[who] = np.clip(np.minimum(seen_from, last_covered), begin[who], end[who])
-    partition = one.layer.join(one.customer, older_from, buffers)
-    return partition, np.arange(len(one.customer))
+        last_covered = np.clip(begin[who] + memory.num_events[kept[who]] - 1, begin[who], end[who])
+        news[who] = last_covered
+        for rows, days in ((times, RHYTHM_REACH_DAYS), (recent, SUMMARY_REACH_DAYS)):
+            reach_us = np.full(len(who), inputs.as_of_us - days * DAY_US)
+            rows[who] = np.minimum(locate_instants(older.timestamp_us, older.offsets, customer, reach_us), last_covered)
+    partition = one.layer.join(one.customer, Reach(times=times, recent=recent, news=news), buffers)
+    return partition, np.arange(len(one.customer)), times - begin

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from engine.errors import IntegrityError
 from engine.history.events import find_texts
 from engine.partition import Partition
-from engine.schema import EventKind
 from engine.storage import StoreLike
-from kernels import count_kind, extend_fingerprints, fingerprint_events, locate_instants
-from serving.snapshots import BucketFile, SnapshotInputs, floats, open_bucket_file, snapshot_folder
+from kernels import NO_RHYTHM, extend_fingerprints, extend_rhythms, fingerprint_events, locate_instants
+from serving.snapshots import BucketFile, SnapshotInputs, floats, open_bucket_file, rhythms, snapshot_folder
 
 _Int64s = NDArray[np.int64]
 _Int32s = NDArray[np.int32]
@@ -32,15 +31,15 @@ class Memory:
 
     customer_ids : string[num_kept]             ascending
     num_events   : int32[num_kept]              which the state covers: the customer's first ones
-    num_orders   : int32[num_kept]              among these
     fingerprint  : uint64[num_kept]             of these events
+    rhythm       : int64[num_kept, len(RHYTHM_COLUMNS)]    of these events
     states       : float32[num_kept, state_size]
     """
 
     customer_ids: pa.StringArray
     num_events: NDArray[np.int32]
-    num_orders: NDArray[np.int32]
     fingerprint: NDArray[np.uint64]
+    rhythm: NDArray[np.int64]
     states: NDArray[np.float32]
 
 
@@ -50,8 +49,8 @@ class Begun:
 
     begin, end   : int64[n]                  rows of the events that a state has yet to see, all of them before the instant
     initial      : float32[n, state_size]    states before these; zeros for those who begin at their first event
-    num_orders   : int64[n]                  among all events before the instant
     fingerprint  : uint64[n]                 of all events before the instant
+    rhythm       : int64[n, len(RHYTHM_COLUMNS)]    of all events before the instant
     is_rolled_on : bool[n]                   begins from a kept state
     is_changed   : bool[n]                   has a kept state that is of no use: its events are not the first ones any more
     """
@@ -59,8 +58,8 @@ class Begun:
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
     initial: NDArray[np.float32]
-    num_orders: NDArray[np.int64]
     fingerprint: NDArray[np.uint64]
+    rhythm: NDArray[np.int64]
     is_rolled_on: NDArray[np.bool_]
     is_changed: NDArray[np.bool_]
 
@@ -78,8 +77,8 @@ def open_memory(store: StoreLike, snapshot_id: str, file: BucketFile, inputs: Sn
     return Memory(
         customer_ids=batch.column("customer_id"),
         num_events=batch.column("num_events").to_numpy(),
-        num_orders=batch.column("num_orders").to_numpy(),
         fingerprint=batch.column("fingerprint").to_numpy(),
+        rhythm=rhythms(batch),
         states=floats(batch, "state"),
     )
 
@@ -107,6 +106,7 @@ def begin_from(
     memory: Memory | None,
     partition: Partition,
     customer_index: NDArray[np.int64],
+    num_before: NDArray[np.int64],
     kept: NDArray[np.int64],
     settled: NDArray[np.bool_],
     as_of_us: int,
@@ -116,6 +116,7 @@ def begin_from(
     """Begin with what was kept of customers: of those who are settled on trust, of others by the fingerprint of what it covers.
 
     customer_index : int64[n]
+    num_before     : int64[n]   so many first events of each the partition lacks; none of who is not settled
     memory         : None where everybody begins anew
     kept           : int64[n], as by `find_kept`
     settled        : bool[n], as by `is_settled`; of these only the last covered event is read, and what comes after it
@@ -127,27 +128,27 @@ def begin_from(
     instants_us = np.full(len(customer_index), as_of_us, np.int64)
     end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, instants_us)
     is_known = kept >= 0
-    covered = begin.copy()
-    known = np.zeros(len(begin), np.uint64)
-    num_orders = np.zeros(len(begin), np.int64)
-    initial = np.zeros((len(begin), state_size), np.float32)
     if memory is not None and is_known.all():
-        covered += memory.num_events[kept]
-        known, initial = memory.fingerprint[kept], memory.states[kept]
-        num_orders += memory.num_orders[kept]
-    elif memory is not None:
-        row = kept[is_known]
-        covered[is_known] += memory.num_events[row]
-        known[is_known] = memory.fingerprint[row]
-        num_orders[is_known] = memory.num_orders[row]
-        initial[is_known] = memory.states[row]
+        covered = begin - num_before + memory.num_events[kept]
+        known, rhythm, initial = memory.fingerprint[kept], memory.rhythm[kept], memory.states[kept]
+    else:
+        covered = begin.copy()
+        known = np.zeros(len(begin), np.uint64)
+        rhythm = np.full((len(begin), len(NO_RHYTHM)), NO_RHYTHM, np.int64)
+        initial = np.zeros((len(begin), state_size), np.float32)
+        if memory is not None:
+            row = kept[is_known]
+            covered[is_known] += memory.num_events[row] - num_before[is_known]
+            known[is_known] = memory.fingerprint[row]
+            rhythm[is_known] = memory.rhythm[row]
+            initial[is_known] = memory.states[row]
     is_rolled_on = settled.copy()
-    fingerprint = np.zeros(len(begin), np.uint64)
     columns = _columns(partition)
     doubted = np.flatnonzero(~settled)
     if len(doubted) == 0:
         fingerprint = extend_fingerprints(*columns, begin, covered, end, known)
     else:
+        fingerprint = np.zeros(len(begin), np.uint64)
         trusted = np.flatnonzero(settled)
         fingerprint[trusted] = extend_fingerprints(*columns, begin[trusted], covered[trusted], end[trusted], known[trusted])
         most = np.minimum(covered, end)
@@ -157,14 +158,14 @@ def begin_from(
         is_rolled_on[doubted] = has_covered & (found[:, 0] == known[doubted])
         anew = doubted[~is_rolled_on[doubted]]
         covered[anew] = begin[anew]
-        num_orders[anew] = 0
+        rhythm[anew] = NO_RHYTHM
         initial[anew] = 0
     return Begun(
         begin=covered,
         end=end,
         initial=initial,
-        num_orders=num_orders + count_kind(partition.kind, int(EventKind.PURCHASE), covered, end),
         fingerprint=fingerprint,
+        rhythm=extend_rhythms(partition.timestamp_us, partition.kind, covered, end, rhythm),
         is_rolled_on=is_rolled_on,
         is_changed=is_known & ~is_rolled_on,
     )

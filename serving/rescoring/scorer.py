@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from engine.indicators import compute_summary
 from engine.partition import Partition
-from kernels import locate_instants
+from kernels import NO_RHYTHM, RHYTHM_COLUMNS, extend_rhythms, locate_instants
 from serving.rescoring.stage_times import StageTimes
 from training.bundles.bundle import Bundle
 from training.device import first_line
-from training.inference import Outlook, encode_states, look_ahead_from_summary
+from training.inference import Before, Outlook, encode_states, look_ahead_from_summary
 from training.network.spend import expected_spend
 from training.predict import churn_probability, clip_survival, expected_days_to_purchase
 
@@ -49,15 +49,24 @@ class Asked:
     """Customers of one partition whose scores are wanted, each with an event before the instant.
 
     customer_index : int64[n]
+    num_before     : int64[n]                  so many first events of each the partition lacks
     begin, end     : int64[n]                  rows of the events that the states have yet to see, all before the instant
     initial        : float32[n, state_size]    states before these
+    rhythm         : int64[n, len(RHYTHM_COLUMNS)]    at the instant
     """
 
     partition: Partition
     customer_index: NDArray[np.int64]
+    num_before: NDArray[np.int64]
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
     initial: NDArray[np.float32]
+    rhythm: NDArray[np.int64]
+
+    @property
+    def before(self) -> Before:
+        """As `encode_states` takes it."""
+        return Before(num_events=self.num_before, first_us=self.rhythm[:, RHYTHM_COLUMNS.index("first_event_us")])
 
 
 def score(
@@ -78,7 +87,9 @@ def score(
     times = StageTimes() if times is None else times
     with times.of("summaries"):
         order = np.arange(sum(len(one.begin) for one in asked)) if order is None else order
-        summary = np.concatenate([compute_summary(one.partition, one.customer_index, as_of_us) for one in asked])[order]
+        summary = np.concatenate(
+            [compute_summary(one.partition, one.customer_index, as_of_us, rhythm=one.rhythm) for one in asked]
+        )[order]
     has_fallen_back = False
     try:
         states, outlook = _score(bundle, asked, order, summary, activity, as_of_us, device=device, times=times)
@@ -118,12 +129,17 @@ def score_partition(
 ) -> PartitionScores:
     """`score` of customers of one partition who begin with their first event."""
     instants_us = np.full(len(customer_index), as_of_us, np.int64)
+    begin = partition.offsets[customer_index]
+    end = locate_instants(partition.timestamp_us, partition.offsets, customer_index, instants_us)
+    nothing = np.full((len(customer_index), len(NO_RHYTHM)), NO_RHYTHM, np.int64)
     asked = Asked(
         partition=partition,
         customer_index=customer_index,
-        begin=partition.offsets[customer_index],
-        end=locate_instants(partition.timestamp_us, partition.offsets, customer_index, instants_us),
+        num_before=np.zeros(len(customer_index), np.int64),
+        begin=begin,
+        end=end,
         initial=np.zeros((len(customer_index), bundle.model.state_size), np.float32),
+        rhythm=extend_rhythms(partition.timestamp_us, partition.kind, begin, end, nothing),
     )
     return score(bundle, [asked], activity, as_of_us, device=device)
 
@@ -144,7 +160,14 @@ def _score(
         states = np.concatenate(
             [
                 encode_states(
-                    bundle.model, one.partition, one.customer_index, one.begin, one.end, initial=one.initial, device=device
+                    bundle.model,
+                    one.partition,
+                    one.customer_index,
+                    one.begin,
+                    one.end,
+                    initial=one.initial,
+                    before=one.before,
+                    device=device,
                 )
                 for one in asked
             ]

@@ -28,7 +28,7 @@ from serving.snapshots.listing import (
 from serving.snapshots.manifest import BucketFile, RecentActivity, SnapshotInputs, SnapshotManifest
 from serving.snapshots.pruning import Pruning, prune_snapshots
 from serving.snapshots.schema import MEMORY_COLUMNS, snapshot_schema
-from serving.snapshots.snapshot import Snapshot, floats, survival
+from serving.snapshots.snapshot import Snapshot, floats, rhythms, survival
 
 __all__ = [
     "MEMORY_COLUMNS",
@@ -61,6 +61,7 @@ __all__ = [
     "open_current",
     "open_snapshot",
     "prune_snapshots",
+    "rhythms",
     "set_current",
     "snapshot_folder",
     "snapshot_schema",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from kernels import SUMMARY_COLUMNS
+from kernels import RHYTHM_COLUMNS, SUMMARY_COLUMNS
 
 SCHEMA_VERSION = 6
 
-MEMORY_COLUMNS: tuple[str, ...] = ("num_events", "last_event_us", "fingerprint", "state", "summary")
+MEMORY_COLUMNS: tuple[str, ...] = ("num_events", "last_event_us", "fingerprint", "rhythm", "state", "summary")
 
 
 def snapshot_schema(num_bins: int, state_size: int) -> pa.Schema:
@@ -31,6 +31,7 @@ def snapshot_schema(num_bins: int, state_size: int) -> pa.Schema:
             pa.field("num_events", pa.int32(), nullable=False),  # of every kind before as_of, which the state covers
             pa.field("last_event_us", pa.int64(), nullable=False),  # of the last of these
             pa.field("fingerprint", pa.uint64(), nullable=False),  # of these events, as `fingerprint_events` takes it
+            pa.field("rhythm", _lists(pa.int64(), len(RHYTHM_COLUMNS)), nullable=False),  # RHYTHM_COLUMNS, of these events
             pa.field("state", _floats(state_size), nullable=False),  # the GRU's, after the last of these
             pa.field("summary", _floats(len(SUMMARY_COLUMNS)), nullable=False),  # SUMMARY_COLUMNS at as_of; NaN: not known
         ]
@@ -38,4 +39,8 @@ def snapshot_schema(num_bins: int, state_size: int) -> pa.Schema:
 
 
 def _floats(length: int) -> pa.DataType:
-    return pa.list_(pa.field("item", pa.float32(), nullable=False), length)
+    return _lists(pa.float32(), length)
+
+
+def _lists(of: pa.DataType, length: int) -> pa.DataType:
+    return pa.list_(pa.field("item", of, nullable=False), length)

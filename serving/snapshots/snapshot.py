@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -112,8 +113,18 @@ def survival(batch: pa.RecordBatch) -> NDArray[np.float32]:
 
 def floats(batch: pa.RecordBatch, name: str) -> NDArray[np.float32]:
     """A column of lists of one length as float32[num_rows, length], as a view: "survival", "state", "summary"."""
-    column = batch.column(name)
-    values: NDArray[np.float32] = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
+    values: NDArray[np.float32] = _lists(batch.column(name))
+    return values
+
+
+def rhythms(batch: pa.RecordBatch) -> NDArray[np.int64]:
+    """int64[num_rows, len(RHYTHM_COLUMNS)] of a record batch, as a view."""
+    values: NDArray[np.int64] = _lists(batch.column("rhythm"))
+    return values
+
+
+def _lists(column: pa.FixedSizeListArray) -> NDArray[Any]:
+    values: NDArray[Any] = column.flatten().to_numpy().reshape(len(column), column.type.list_size)
     return values
 
 

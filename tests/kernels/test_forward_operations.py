@@ -94,7 +94,7 @@ def test_tokens_are_those_of_numpy_and_missing_where_not_known(lengths: list[int
     first = np.repeat(np.cumsum([0, *lengths])[:-1], lengths)
     row = read_only(random.permutation(np.arange(sum(lengths)))[: random.integers(0, sum(lengths) + 1)])
     first_row = read_only(first[row].astype(np.int64))
-    tokens = describe_events(*columns.values(), row, first_row, backend=backend)
+    tokens = describe_events(*columns.values(), row, row - first_row, columns["timestamp_us"][first_row], backend=backend)
     expected = _expected_tokens(columns, row, first_row)
     assert tuple(expected) == TOKEN_COLUMNS
     np.testing.assert_allclose(tokens, np.stack([*expected.values()], axis=1), rtol=2e-7, atol=2e-7)
@@ -213,6 +213,6 @@ def test_shapes_and_rows_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match=r"values: found 4 columns, expected 2"):
         standardise(tokens, np.zeros(2, np.float32), np.zeros(2, np.float32), 6.0)
     columns = _drawn_columns(np.random.default_rng(0), [3])
-    for row, first_row in ((3, 0), (0, 1), (0, -1)):
-        with pytest.raises(ValueError, match=r"first_row, row: found "):
-            describe_events(*columns.values(), np.array([row]), np.array([first_row]))
+    for row, index, message in ((3, 0, "row, row"), (0, 1, "row, row"), (-1, 0, "row, row"), (0, -1, "index: found -1")):
+        with pytest.raises(ValueError, match=message):
+            describe_events(*columns.values(), np.array([row]), np.array([index]), np.array([0]))

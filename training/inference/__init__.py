@@ -10,9 +10,10 @@ from training.inference.curves import outlook_at, survival_curves
 from training.inference.fitted import FittedModel
 from training.inference.outlook import Outlook, look_ahead, look_ahead_from_summary
 from training.inference.single import SingleForward
-from training.inference.states import encode_states
+from training.inference.states import Before, encode_states
 
 __all__ = [
+    "Before",
     "FittedModel",
     "Outlook",
     "SingleForward",

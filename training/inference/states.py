@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,18 @@ _CHUNK_EVENTS = 8192
 _LEAST_SEQUENCES = 24
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Before:
+    """First events of customers that a partition lacks.
+
+    num_events : int64[n], of each; where it is not 0, the event before the first one that is read is there
+    first_us   : int64[n], time of each customer's very first event
+    """
+
+    num_events: NDArray[np.int64]
+    first_us: NDArray[np.int64]
+
+
 def encode_states(
     model: FittedModel,
     partition: Partition,
@@ -28,12 +41,14 @@ def encode_states(
     end: NDArray[np.int64],
     *,
     initial: NDArray[np.float32] | None = None,
+    before: Before | None = None,
     device: str = "cpu",
 ) -> NDArray[np.float32]:
     """State of each customer after the events [begin, end), which are rows of the partition.
 
     customer_index, begin, end : int64[n]; rows of that customer, begin <= end
     initial : float32[n, state_size], the states after the events before begin; None: zeros, for those who begin at their first
+    before  : what the partition lacks of each customer's first events; None: nothing
     device  : "cpu" or "cuda"
     returns : float32[n, state_size]; where begin == end the initial state
     raises  : RuntimeError as torch does where the device fails; out of memory only with a single customer
@@ -46,11 +61,18 @@ def encode_states(
     order = np.argsort(-lengths, kind="stable")
     order = order[: np.count_nonzero(lengths)]
     first_row = partition.offsets[customer_index]
+    if before is None:
+        has_events = np.flatnonzero(lengths)
+        first_us = np.zeros(len(begin), np.int64)
+        first_us[has_events] = partition.timestamp_us[first_row[has_events]]
+        before = Before(num_events=np.zeros(len(begin), np.int64), first_us=first_us)
+    number_0 = first_row - before.num_events  # where the first event would lie
 
     def normalised_tokens(chosen: NDArray[np.int64], start: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.float32]:
         """Of the events [start, start + sizes) of the chosen, end to end."""
         row = np.repeat(start - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
-        return model.token_normaliser.apply(event_tokens(partition, row, np.repeat(first_row[chosen], sizes)))
+        index = row - np.repeat(number_0[chosen], sizes)
+        return model.token_normaliser.apply(event_tokens(partition, row, index, np.repeat(before.first_us[chosen], sizes)))
 
     if device != "cpu":
         roll_on_device(model, normalised_tokens, order, begin, lengths, states, device=device)

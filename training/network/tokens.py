@@ -18,12 +18,15 @@ NUM_TOKEN_FEATURES = len(TOKEN_NAMES)
 SEASONAL_TOKENS: tuple[int, ...] = (TOKEN_NAMES.index("year_sin"), TOKEN_NAMES.index("year_cos"))
 
 
-def event_tokens(partition: Partition, row: NDArray[np.int64], first_row: NDArray[np.int64]) -> NDArray[np.float32]:
+def event_tokens(
+    partition: Partition, row: NDArray[np.int64], index: NDArray[np.int64], first_us: NDArray[np.int64]
+) -> NDArray[np.float32]:
     """Raw tokens of the given events.
 
-    row       : int64[n]  rows of the events in the partition
-    first_row : int64[n]  row of the first event of the same customer
-    returns   : float32[n, NUM_TOKEN_FEATURES]; columns of TOKEN_NAMES, NaN where not known
+    row      : int64[n]  rows of the events in the partition
+    index    : int64[n]  how many events of the same customer came before; where it is not 0, the row before is of the last of them
+    first_us : int64[n]  time of the customer's first event
+    returns  : float32[n, NUM_TOKEN_FEATURES]; columns of TOKEN_NAMES, NaN where not known
     """
     return describe_events(
         partition.timestamp_us,
@@ -38,7 +41,8 @@ def event_tokens(partition: Partition, row: NDArray[np.int64], first_row: NDArra
         partition.store_code,
         partition.channel_code,
         row,
-        first_row,
+        index,
+        first_us,
     )
 
 
@@ -57,14 +61,16 @@ def customer_tokens(partition: Partition, begin: int, end: int) -> NDArray[np.fl
         partition.store_code,
         partition.channel_code,
         np.arange(begin, end),
-        np.zeros(end - begin, np.int64),
+        np.arange(begin, end),
+        np.full(end - begin, partition.timestamp_us[0]),
     )
 
 
 def all_event_tokens(partition: Partition) -> NDArray[np.float32]:
     """Raw tokens of every event of a partition: float32[num_events, NUM_TOKEN_FEATURES]."""
+    row = np.arange(partition.num_events)
     first_row = np.repeat(partition.offsets[:-1], np.diff(partition.offsets))
-    return event_tokens(partition, np.arange(partition.num_events), first_row)
+    return event_tokens(partition, row, row - first_row, partition.timestamp_us[first_row])
 
 
 def signed_log(values: NDArray[np.float64]) -> NDArray[np.float64]:
