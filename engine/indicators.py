@@ -235,17 +235,20 @@ def compute_summary(
     customer_index: NDArray[np.int64],
     as_of_us: NDArray[np.int64] | int,
     *,
+    end: NDArray[np.int64] | None = None,
     rhythm: NDArray[np.int64] | None = None,
     backend: str = "cpu",
 ) -> NDArray[np.float32]:
     """As `compute_indicators`, and the columns of FURTHER_NAMES behind them: float32[num_queries, len(SUMMARY_COLUMNS)].
 
+    end    : int64[num_queries], the row behind the last event before each instant, where it is known
     rhythm : int64[num_queries, len(RHYTHM_COLUMNS)], at the instants; then the partition may lack what is older than
              RHYTHM_REACH_DAYS
     """
     customer = np.ascontiguousarray(customer_index, np.int64)
     instants_us = np.ascontiguousarray(np.broadcast_to(np.asarray(as_of_us, np.int64), customer.shape))
-    end = locate_instants(partition.timestamp_us, partition.offsets, customer, instants_us, backend=backend)
+    if end is None:
+        end = locate_instants(partition.timestamp_us, partition.offsets, customer, instants_us, backend=backend)
     summary = summarise_events(
         partition.timestamp_us,
         partition.kind,

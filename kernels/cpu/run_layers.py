@@ -144,11 +144,15 @@ def _run(
     num_units = state.shape[1]
     for begin in range(first, stop, _ROWS):
         count = min(_ROWS, stop - begin)
-        for row in range(count):
-            for column in range(num_units):
-                inputs[column, row] = state[begin + row, column]
-            for column in range(seen.shape[1]):
-                value = (seen[begin + row, column] - mean[column]) * scale[column]
+        # column by column, so that what is stored lies side by side
+        of_state, of_seen = state[begin : begin + count], seen[begin : begin + count]
+        for column in range(num_units):
+            for row in range(count):
+                inputs[column, row] = of_state[row, column]
+        for column in range(seen.shape[1]):
+            mean_here, scale_here = mean[column], scale[column]
+            for row in range(count):
+                value = (of_seen[row, column] - mean_here) * scale_here
                 value = value if value < limit else limit if value >= limit else np.float32(0)
                 inputs[num_units + column, row] = value if value > -limit else -limit
         weight = layer = 0

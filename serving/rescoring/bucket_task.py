@@ -88,19 +88,18 @@ def score_bucket(
         if num_hashed < len(parts) and chosen.is_changed.any():
             history.check(bucket, again=True)  # late events look like this, and so does a disk that changes bytes by itself
     device = resolve_device(device)
-    scores = score(bundle, chosen.asked, activity, inputs.as_of_us, order=chosen.order, device=device, times=times)
+    scores = score(bundle, chosen.asked, chosen.initial, activity, inputs.as_of_us, device=device, times=times)
     with times.of("write"):
         batch = _bucket_batch(chosen, scores, inputs)
         folder = snapshot_folder(store, inputs.snapshot_id)
         made_of = tuple(part.sha256 for part in parts)
         done = write_bucket(folder, inputs, bucket, batch, device=scores.device, is_durable=is_durable, parts=made_of)
-    num_new = np.concatenate([one.end - one.begin for one in chosen.asked])
     return ScoredBucket(
         done=done,
-        num_rolled_on=int((chosen.is_rolled_on & (num_new > 0)).sum()),
-        num_unchanged=int((chosen.is_rolled_on & (num_new == 0)).sum()),
+        num_rolled_on=int((chosen.is_rolled_on & (chosen.num_new > 0)).sum()),
+        num_unchanged=int((chosen.is_rolled_on & (chosen.num_new == 0)).sum()),
         num_begun_anew=int((~chosen.is_rolled_on).sum()),
-        num_events_read=int(num_new.sum()),
+        num_events_read=int(chosen.num_new.sum()),
         has_fallen_back=scores.has_fallen_back,
         seconds=times.seconds,
         peak_bytes=peak_bytes(),
@@ -139,11 +138,14 @@ def _bucket_batch(chosen: Chosen, scores: PartitionScores, inputs: SnapshotInput
     def lists(name: str, values: NDArray[np.float32] | NDArray[np.int64]) -> pa.Array:
         return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=schema.field(name).type)
 
+    def of_rhythm(name: str) -> NDArray[np.int64]:
+        return np.ascontiguousarray(chosen.rhythm[:, RHYTHM_COLUMNS.index(name)])
+
     columns = {
         "customer_id": chosen.customer_ids,
         "store_id": chosen.store_id,
-        "last_purchase_us": pa.array(chosen.last_purchase_us),
-        "num_orders": pa.array(chosen.rhythm[:, RHYTHM_COLUMNS.index("num_orders")].astype(np.int32)),
+        "last_purchase_us": pa.array(of_rhythm("last_order_us")),
+        "num_orders": pa.array(of_rhythm("num_orders").astype(np.int32)),
         "num_events": pa.array(chosen.num_events),
         "last_event_us": pa.array(chosen.last_event_us),
         "fingerprint": pa.array(chosen.fingerprint),

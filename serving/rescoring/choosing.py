@@ -14,8 +14,8 @@ from engine.instants import DAY_US
 from engine.partition import Partition
 from engine.schema import EventKind
 from kernels import RHYTHM_REACH_DAYS, SUMMARY_REACH_DAYS, find_latest, locate_instants
-from serving.rescoring.memory import Begun, Memory, begin_from, find_kept, is_settled
-from serving.rescoring.scorer import Asked
+from serving.rescoring.memory import Begun, Memory, begin_from, find_kept, initial_states, is_settled
+from serving.rescoring.scorer import Asked, place_rows
 from serving.rescoring.stage_times import StageTimes
 from serving.snapshots import SnapshotInputs
 
@@ -24,26 +24,27 @@ from serving.snapshots import SnapshotInputs
 class Chosen:
     """The eligible customers of a bucket, each with a purchase before the instant.
 
-    customer_ids     : string[n]    ascending; the arrays below are in this order
-    store_id         : string[n]    where the customer last bought; "" where not known
-    last_purchase_us : int64[n]
-    num_events, last_event_us, fingerprint, rhythm : [n] or [n, len(RHYTHM_COLUMNS)]   of the events before the instant
-    asked            : the same customers by layer, for the scorer
-    order            : int64[n]     where each is among all of `asked`
-    is_rolled_on, is_changed : bool[n]    as in Begun, in the order of `asked`
+    customer_ids : string[n]    ascending; the arrays below are in this order
+    store_id     : string[n]    where the customer last bought; "" where not known
+    num_events, last_event_us, fingerprint : [n]   of the events before the instant
+    rhythm       : int64[n, len(RHYTHM_COLUMNS)]   of the same events
+    initial      : float32[n, state_size]          states to begin from
+    num_new      : int64[n]     events that these have yet to see
+    is_rolled_on, is_changed : bool[n]    as in Begun
+    asked        : the same customers by layer, for the scorer
     """
 
     customer_ids: pa.StringArray
     store_id: pa.StringArray
-    last_purchase_us: NDArray[np.int64]
     num_events: NDArray[np.int32]
     last_event_us: NDArray[np.int64]
     fingerprint: NDArray[np.uint64]
     rhythm: NDArray[np.int64]
-    asked: tuple[Asked, ...]
-    order: NDArray[np.int64]
+    initial: NDArray[np.float32]
+    num_new: NDArray[np.int64]
     is_rolled_on: NDArray[np.bool_]
     is_changed: NDArray[np.bool_]
+    asked: tuple[Asked, ...]
 
 
 def choose(layers: Layers, memory: Memory | None, inputs: SnapshotInputs, buffers: Buffers, times: StageTimes) -> Chosen:
@@ -58,23 +59,20 @@ def choose(layers: Layers, memory: Memory | None, inputs: SnapshotInputs, buffer
             eligible.append(_of_continuation(layers.continued, inputs))
         rank = np.concatenate([one.rank for one in eligible])
         order = np.argsort(rank)
+        place = np.empty(len(rank), np.int64)
+        place[order] = np.arange(len(rank))
+        places = np.split(place, np.cumsum([len(one.rank) for one in eligible])[:-1])
         customer_ids = layers.customer_ids.take(pa.array(rank[order]))
-        kept = np.empty(len(rank), np.int64)
-        kept[order] = find_kept(memory, customer_ids)
+        kept = find_kept(memory, customer_ids)
     begun: list[Begun] = []
     asked: list[Asked] = []
-    first = 0
-    for one in eligible:
-        of_one = kept[first : first + len(one.rank)]
-        first += len(one.rank)
+    for one, at in zip(eligible, places, strict=True):
         with times.of("match"):
-            settled = is_settled(memory, of_one, one.num_settled)
+            settled = is_settled(memory, kept[at], one.num_settled)
         with times.of("read"):
-            partition, customer_index, num_before = _put_together(one, memory, of_one, settled, inputs, buffers)
+            partition, customer_index, num_before = _put_together(one, memory, kept[at], settled, inputs, buffers)
         with times.of("match"):
-            found = begin_from(
-                memory, partition, customer_index, num_before, of_one, settled, inputs.as_of_us, state_size=inputs.state_size
-            )
+            found = begin_from(memory, partition, customer_index, num_before, kept[at], settled, inputs.as_of_us)
         begun.append(found)
         asked.append(
             Asked(
@@ -83,26 +81,25 @@ def choose(layers: Layers, memory: Memory | None, inputs: SnapshotInputs, buffer
                 num_before=num_before,
                 begin=found.begin,
                 end=found.end,
-                initial=found.initial,
                 rhythm=found.rhythm,
+                place=at,
             )
         )
     with times.of("match"):
+        is_rolled_on = place_rows([one.is_rolled_on for one in begun], places)
         num_events = [one.num_before + one.end - one.partition.offsets[one.customer_index] for one in asked]
-        rhythm = np.concatenate([one.rhythm for one in begun])[order]
-        last_event_us = [one.partition.timestamp_us[one.end - 1] for one in asked]
         return Chosen(
             customer_ids=customer_ids,
             store_id=_store_ids(eligible, order),
-            last_purchase_us=np.concatenate([one.last_purchase_us for one in eligible])[order],
-            num_events=np.concatenate(num_events)[order].astype(np.int32),
-            last_event_us=np.concatenate(last_event_us)[order],
-            fingerprint=np.concatenate([one.fingerprint for one in begun])[order],
-            rhythm=rhythm,
+            num_events=place_rows(num_events, places).astype(np.int32),
+            last_event_us=place_rows([one.last_event_us for one in asked], places),
+            fingerprint=place_rows([one.fingerprint for one in begun], places),
+            rhythm=place_rows([one.rhythm for one in begun], places),
+            initial=initial_states(memory, kept, is_rolled_on, state_size=inputs.state_size),
+            num_new=place_rows([one.end - one.begin for one in begun], places),
+            is_rolled_on=is_rolled_on,
+            is_changed=place_rows([one.is_changed for one in begun], places),
             asked=tuple(asked),
-            order=order,
-            is_rolled_on=np.concatenate([one.is_rolled_on for one in begun]),
-            is_changed=np.concatenate([one.is_changed for one in begun]),
         )
 
 
@@ -112,7 +109,6 @@ class _Eligible:
 
     customer          : int64[n]   as the layer numbers them
     rank, num_settled : int64[n]   as the layer has them
-    last_purchase_us  : int64[n]
     store_code        : int64[n]   of the last purchase, into store_names
     """
 
@@ -120,7 +116,6 @@ class _Eligible:
     customer: NDArray[np.int64]
     rank: NDArray[np.int64]
     num_settled: NDArray[np.int64]
-    last_purchase_us: NDArray[np.int64]
     store_code: NDArray[np.int64]
     store_names: Sequence[str]
 
@@ -135,7 +130,6 @@ def _of_piece(piece: Piece, inputs: SnapshotInputs) -> _Eligible:
         customer=customer,
         rank=piece.rank[customer],
         num_settled=piece.num_settled[customer],
-        last_purchase_us=partition.timestamp_us[last],
         store_code=_known_codes(partition, last),
         store_names=[*partition.store_names, ""],
     )
@@ -151,9 +145,6 @@ def _of_continuation(layer: Continuation, inputs: SnapshotInputs) -> _Eligible:
     customer = np.flatnonzero((of_newer >= 0) | (of_older >= 0))
     of_newer, of_older = of_newer[customer], of_older[customer]
     is_newer = of_newer >= 0
-    last_purchase_us = np.empty(len(customer), np.int64)
-    last_purchase_us[is_newer] = newer.timestamp_us[of_newer[is_newer]]
-    last_purchase_us[~is_newer] = older.timestamp_us[of_older[~is_newer]]
     store_code = np.empty(len(customer), np.int64)
     store_code[is_newer] = _known_codes(newer, of_newer[is_newer])
     store_code[~is_newer] = _known_codes(older, of_older[~is_newer]) + len(newer.store_names) + 1
@@ -162,7 +153,6 @@ def _of_continuation(layer: Continuation, inputs: SnapshotInputs) -> _Eligible:
         customer=customer,
         rank=layer.rank[customer],
         num_settled=layer.num_settled[customer],
-        last_purchase_us=last_purchase_us,
         store_code=store_code,
         store_names=[*newer.store_names, "", *older.store_names, ""],
     )

@@ -48,7 +48,6 @@ class Begun:
     """From where the states of some customers go on.
 
     begin, end   : int64[n]                  rows of the events that a state has yet to see, all of them before the instant
-    initial      : float32[n, state_size]    states before these; zeros for those who begin at their first event
     fingerprint  : uint64[n]                 of all events before the instant
     rhythm       : int64[n, len(RHYTHM_COLUMNS)]    of all events before the instant
     is_rolled_on : bool[n]                   begins from a kept state
@@ -57,7 +56,6 @@ class Begun:
 
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
-    initial: NDArray[np.float32]
     fingerprint: NDArray[np.uint64]
     rhythm: NDArray[np.int64]
     is_rolled_on: NDArray[np.bool_]
@@ -110,8 +108,6 @@ def begin_from(
     kept: NDArray[np.int64],
     settled: NDArray[np.bool_],
     as_of_us: int,
-    *,
-    state_size: int,
 ) -> Begun:
     """Begin with what was kept of customers: of those who are settled on trust, of others by the fingerprint of what it covers.
 
@@ -130,18 +126,16 @@ def begin_from(
     is_known = kept >= 0
     if memory is not None and is_known.all():
         covered = begin - num_before + memory.num_events[kept]
-        known, rhythm, initial = memory.fingerprint[kept], memory.rhythm[kept], memory.states[kept]
+        known, rhythm = memory.fingerprint[kept], memory.rhythm[kept]
     else:
         covered = begin.copy()
         known = np.zeros(len(begin), np.uint64)
         rhythm = np.full((len(begin), len(NO_RHYTHM)), NO_RHYTHM, np.int64)
-        initial = np.zeros((len(begin), state_size), np.float32)
         if memory is not None:
             row = kept[is_known]
             covered[is_known] += memory.num_events[row] - num_before[is_known]
             known[is_known] = memory.fingerprint[row]
             rhythm[is_known] = memory.rhythm[row]
-            initial[is_known] = memory.states[row]
     is_rolled_on = settled.copy()
     columns = _columns(partition)
     doubted = np.flatnonzero(~settled)
@@ -159,16 +153,26 @@ def begin_from(
         anew = doubted[~is_rolled_on[doubted]]
         covered[anew] = begin[anew]
         rhythm[anew] = NO_RHYTHM
-        initial[anew] = 0
     return Begun(
         begin=covered,
         end=end,
-        initial=initial,
         fingerprint=fingerprint,
         rhythm=extend_rhythms(partition.timestamp_us, partition.kind, covered, end, rhythm),
         is_rolled_on=is_rolled_on,
         is_changed=is_known & ~is_rolled_on,
     )
+
+
+def initial_states(
+    memory: Memory | None, kept: NDArray[np.int64], is_rolled_on: NDArray[np.bool_], *, state_size: int
+) -> NDArray[np.float32]:
+    """float32[n, state_size]: the kept states of those who are rolled on, and zeros for those who begin at their first event."""
+    if memory is not None and is_rolled_on.all():
+        return memory.states[kept]
+    states = np.zeros((len(kept), state_size), np.float32)
+    if memory is not None:
+        states[is_rolled_on] = memory.states[kept[is_rolled_on]]
+    return states
 
 
 def _columns(partition: Partition) -> _Columns:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,9 @@ from training.inference import Before, Outlook, encode_states, look_ahead_from_s
 from training.network.spend import expected_spend
 from training.predict import churn_probability, clip_survival, expected_days_to_purchase
 
-_NO_TIMES = np.zeros(0, np.int64)
+_FIRST_EVENT_US = RHYTHM_COLUMNS.index("first_event_us")
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _logger = logging.getLogger(__name__)
 
@@ -49,10 +52,10 @@ class Asked:
     """Customers of one partition whose scores are wanted, each with an event before the instant.
 
     customer_index : int64[n]
-    num_before     : int64[n]                  so many first events of each the partition lacks
-    begin, end     : int64[n]                  rows of the events that the states have yet to see, all before the instant
-    initial        : float32[n, state_size]    states before these
+    num_before     : int64[n]    so many first events of each the partition lacks
+    begin, end     : int64[n]    rows of the events that the states have yet to see, all before the instant
     rhythm         : int64[n, len(RHYTHM_COLUMNS)]    at the instant
+    place          : int64[n]    the row of each in the answer
     """
 
     partition: Partition
@@ -60,39 +63,47 @@ class Asked:
     num_before: NDArray[np.int64]
     begin: NDArray[np.int64]
     end: NDArray[np.int64]
-    initial: NDArray[np.float32]
     rhythm: NDArray[np.int64]
+    place: NDArray[np.int64]
 
     @property
-    def before(self) -> Before:
-        """As `encode_states` takes it."""
-        return Before(num_events=self.num_before, first_us=self.rhythm[:, RHYTHM_COLUMNS.index("first_event_us")])
+    def last_event_us(self) -> NDArray[np.int64]:
+        """int64[n]: of the last event before the instant."""
+        return self.partition.timestamp_us[self.end - 1] if len(self.end) else np.zeros(0, np.int64)
+
+
+def place_rows(rows: Sequence[NDArray[_Scalar]], places: Sequence[NDArray[np.int64]]) -> NDArray[_Scalar]:
+    """Rows of several arrays where they belong: places[k] says it of the rows of the k-th, and all together leave no gap."""
+    placed = np.empty((sum(map(len, places)), *rows[0].shape[1:]), rows[0].dtype)
+    for some, place in zip(rows, places, strict=True):
+        placed[place] = some
+    return placed
 
 
 def score(
     bundle: Bundle,
     asked: Sequence[Asked],
+    initial: NDArray[np.float32],
     activity: DailyActivity,
     as_of_us: int,
     *,
-    order: NDArray[np.int64] | None = None,
     device: str,
     times: StageTimes | None = None,
 ) -> PartitionScores:
-    """Scores as of one instant, of all that is asked behind one another; the same on every device to 1e-6.
+    """Scores as of one instant, of all that is asked; the same on every device to 1e-6.
 
-    order  : int64[n], which of all that is asked comes where in the answer; None: as it is asked
-    device : "cpu" or "cuda"; a CUDA failure (lost, out of memory) is logged and all that is asked is scored on the CPU
+    initial : float32[n, state_size], states before the events that they have yet to see, in the order of the answer
+    device  : "cpu" or "cuda"; a CUDA failure (lost, out of memory) is logged and all that is asked is scored on the CPU
     """
     times = StageTimes() if times is None else times
     with times.of("summaries"):
-        order = np.arange(sum(len(one.begin) for one in asked)) if order is None else order
-        summary = np.concatenate(
-            [compute_summary(one.partition, one.customer_index, as_of_us, rhythm=one.rhythm) for one in asked]
-        )[order]
+        summaries = [
+            compute_summary(one.partition, one.customer_index, as_of_us, end=one.end, rhythm=one.rhythm) for one in asked
+        ]
+        summary = place_rows(summaries, [one.place for one in asked])
     has_fallen_back = False
     try:
-        states, outlook = _score(bundle, asked, order, summary, activity, as_of_us, device=device, times=times)
+        states, outlook = _score(bundle, asked, initial, summary, activity, as_of_us, device=device, times=times)
     except RuntimeError as error:
         # torch raises RuntimeError, or a subclass of it, for everything that a GPU can do wrong. A fault of the model itself
         # comes up again on the CPU.
@@ -100,7 +111,7 @@ def score(
             raise
         _logger.warning("the GPU failed (%s); scoring these %d customers on the CPU", first_line(error), len(summary))
         device, has_fallen_back = "cpu", True
-        states, outlook = _score(bundle, asked, order, summary, activity, as_of_us, device=device, times=times)
+        states, outlook = _score(bundle, asked, initial, summary, activity, as_of_us, device=device, times=times)
     with times.of("head"):
         survival = clip_survival(outlook.survival)
         probability = churn_probability(bundle.edges_days, survival, bundle.horizon_days)
@@ -138,16 +149,17 @@ def score_partition(
         num_before=np.zeros(len(customer_index), np.int64),
         begin=begin,
         end=end,
-        initial=np.zeros((len(customer_index), bundle.model.state_size), np.float32),
         rhythm=extend_rhythms(partition.timestamp_us, partition.kind, begin, end, nothing),
+        place=np.arange(len(customer_index)),
     )
-    return score(bundle, [asked], activity, as_of_us, device=device)
+    initial = np.zeros((len(customer_index), bundle.model.state_size), np.float32)
+    return score(bundle, [asked], initial, activity, as_of_us, device=device)
 
 
 def _score(
     bundle: Bundle,
     asked: Sequence[Asked],
-    order: NDArray[np.int64],
+    initial: NDArray[np.float32],
     summary: NDArray[np.float32],
     activity: DailyActivity,
     as_of_us: int,
@@ -157,24 +169,22 @@ def _score(
 ) -> tuple[NDArray[np.float32], Outlook]:
     """States and outlook."""
     with times.of("states"):
-        states = np.concatenate(
-            [
-                encode_states(
-                    bundle.model,
-                    one.partition,
-                    one.customer_index,
-                    one.begin,
-                    one.end,
-                    initial=one.initial,
-                    before=one.before,
-                    device=device,
-                )
-                for one in asked
-            ]
-        )[order]
+        states = initial.copy()
+        for one in asked:
+            has_news = np.flatnonzero(one.end > one.begin)
+            place = one.place[has_news]
+            states[place] = encode_states(
+                bundle.model,
+                one.partition,
+                one.customer_index[has_news],
+                one.begin[has_news],
+                one.end[has_news],
+                initial=initial[place],
+                before=Before(num_events=one.num_before[has_news], first_us=one.rhythm[has_news, _FIRST_EVENT_US]),
+                device=device,
+            )
     with times.of("head"):
-        last_event_us = np.concatenate([one.partition.timestamp_us[one.end - 1] for one in asked if len(one.end)] or [_NO_TIMES])
-        last_event_us = last_event_us[order]
+        last_event_us = place_rows([one.last_event_us for one in asked], [one.place for one in asked])
         instants_us = np.full(len(summary), as_of_us, np.int64)
         outlook = look_ahead_from_summary(bundle.model, states, summary, last_event_us, instants_us, activity, device=device)
         return states, outlook
