@@ -1,4 +1,4 @@
-"""The columns of a rhythm: what a summary says of all of a customer's events, however old, as whole numbers that can be gone on from."""
+"""The columns of a rhythm: what a summary says of all events however old, in whole numbers that new events extend."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ RHYTHM_COLUMNS: tuple[str, ...] = (
 )
 # of a customer without events
 NO_RHYTHM: tuple[int, ...] = tuple(NO_EVENT if name.endswith("_us") else 0 for name in RHYTHM_COLUMNS)
-# in place of rhythms where all is to be read off the events
-UNTOLD = np.zeros((0, len(RHYTHM_COLUMNS)), np.int64)
+# One number in place of rhythms where all is to be read off the events: a GPU takes no empty array.
+UNTOLD = np.zeros((1, 1), np.int64)

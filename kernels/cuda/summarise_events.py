@@ -44,7 +44,7 @@ def summarise_events(
     )
 
     def arguments(begin: NDArray[np.int64], end: NDArray[np.int64], queries: Queries) -> tuple[NDArray[np.int64], ...]:
-        return begin, end, as_of_us[queries], rhythm[queries] if len(rhythm) else rhythm
+        return begin, end, as_of_us[queries], rhythm if rhythm is UNTOLD else rhythm[queries]
 
     run_queries(_kernel, columns, begin, end, summary, arguments)
     return summary

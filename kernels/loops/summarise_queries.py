@@ -86,7 +86,7 @@ def summarise_queries(
 ) -> None:
     """Fill rows [first, stop) of float32[num_queries, NUM_SUMMARY_COLUMNS]; see kernels.operations.summarise_events.
 
-    rhythm : int64[num_queries, NUM_RHYTHM_COLUMNS], or int64[0, ...] where all is to be read off the rows
+    rhythm : int64[num_queries, NUM_RHYTHM_COLUMNS], or int64[1, 1] where all is to be read off the rows
     """
     for query in range(first, stop):
         now_us = as_of_us[query]
@@ -201,7 +201,7 @@ def summarise_queries(
 
         orders_180 = orders_365 = num_purchases
         year_us = now_us - 365 * _DAY_US
-        if len(rhythm) > 0:
+        if rhythm.shape[1] > 1:
             while row >= oldest and timestamp_us[row] >= year_us:
                 orders_365 += kind[row] == PURCHASE
                 row -= 1
@@ -225,8 +225,9 @@ def summarise_queries(
                 if newest >= oldest:
                     latest_us, num_days = timestamp_us[newest], 1
                     last_day = day_before = latest_us // _DAY_US
-            # Most rows are met here, and whether the next one is a purchase is anybody's guess: written as choices between numbers,
-            # which compile to no branch. What is no purchase lies on the day of the one before, and a gap of 0 changes nothing.
+            # Most rows are met here, and whether the next one is a purchase is anybody's guess: written as choices between
+            # numbers, which compile to no branch. What is no purchase lies on the day of the one before, and a gap of 0 changes
+            # nothing.
             while row >= oldest:
                 time_us = timestamp_us[row]
                 day = time_us // _DAY_US

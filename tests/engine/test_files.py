@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from engine import files
 from engine.errors import StoreBusyError
-from engine.files import sha256_bytes, sha256_file, write_bytes_atomic, write_json_atomic, writer_lock
+from engine.files import checksum_bytes, sha256_bytes, sha256_file, write_bytes_atomic, write_json_atomic, writer_lock
 
 
 def test_a_written_file_holds_the_bytes_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -47,6 +48,7 @@ def test_equal_objects_give_equal_json_bytes(tmp_path: Path) -> None:
 def test_the_hash_is_that_of_hashlib(tmp_path: Path) -> None:
     data = bytes(range(256)) * 9000
     (tmp_path / "file").write_bytes(data)
+    assert checksum_bytes(data) == checksum_bytes(memoryview(data)) == "xxh3:" + xxhash.xxh3_128(data).hexdigest()
     assert sha256_file(tmp_path / "file") == sha256_bytes(data) == "sha256:" + hashlib.sha256(data).hexdigest()
 
 

@@ -315,7 +315,7 @@ def test_settings_out_of_their_limits(store: Path, write_text: WriteSource, tmp_
 
 
 def test_the_number_of_buckets_follows_the_rows() -> None:
-    assert [choose_num_buckets(rows) for rows in (0, 1, 4_800_000, 4_800_001, 9_600_000, 9_600_001, 10**12)] == [
+    assert [choose_num_buckets(rows) for rows in (0, 1, 9_600_000, 9_600_001, 19_200_000, 19_200_001, 10**12)] == [
         8,
         8,
         8,

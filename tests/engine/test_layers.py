@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.history import Buffers, History, Layers, Piece
+from engine.history import Buffers, History, Layers, Piece, Reach
 from engine.ingest import ingest
 from engine.schema import EVENT_SCHEMA
 from tests.engine.conftest import WriteSource
@@ -120,15 +120,19 @@ def test_customers_are_put_together_as_far_back_as_is_asked_in_memory_that_is_us
         assert continued is not None
         whole = continued.join()
         chosen = np.arange(len(continued.customer_ids))[::-1].copy()
-        older_from = continued.runs[1][chosen]
-        tails = continued.join(chosen, older_from, buffers)
+        older_begin, older_end = (rows[chosen] for rows in continued.runs[:2])
+        times = older_end - np.minimum(older_end - older_begin, 3)
+        recent = older_end - np.minimum(older_end - older_begin, 2)
+        tails = continued.join(chosen, Reach(times=times, recent=recent, news=older_end), buffers)
         assert tails.customer_ids.to_pylist() == whole.customer_ids.to_pylist()[::-1]
         for place, customer in enumerate(chosen):
             ours, theirs = slice(*tails.offsets[place : place + 2]), slice(*whole.offsets[customer : customer + 2])
             num_newer = int((continued.runs[3] - continued.runs[2])[customer])
             for name in COLUMNS:
                 one, other = getattr(tails, name)[ours], getattr(whole, name)[theirs]
-                since = 0 if name in ("timestamp_us", "kind") else len(other) - num_newer
-                assert one[since:].tolist() == other[since:].tolist()
+                num_older = {"timestamp_us": 3, "kind": 3, "quantity_milli": 0, "num_products": 0}.get(name, 2)
+                num_there = min(num_older, len(other) - num_newer) + num_newer
+                assert len(one) == min(3, len(other) - num_newer) + num_newer
+                assert one[len(one) - num_there :].tolist() == other[len(other) - num_there :].tolist()
             num_joined += 1
     assert num_joined > 2

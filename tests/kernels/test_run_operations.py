@@ -82,16 +82,16 @@ def test_rows_outside_and_other_types_are_refused() -> None:
 
 
 def test_rows_that_may_be_left_out_are_left_as_they_were() -> None:
-    plan = JoinPlan(5, 2, _runs([3, 2], [1, 1]), np.array([2, 3]))
+    plan = JoinPlan(5, 2, _runs([3, 2], [1, 1]))
     joined = np.full(plan.num_rows, -1)
-    plan.join(np.arange(5), 10 + np.arange(2), joined, whole=False)
+    plan.join(np.arange(5), 10 + np.arange(2), joined, older_from=np.array([2, 3]))
     assert joined.tolist() == [-1, -1, 2, 10, 3, 4, 11]
-    plan.join(np.arange(5), 10 + np.arange(2), joined, whole=True)
+    plan.join(np.arange(5), 10 + np.arange(2), joined, older_from=np.array([0, 3]))
     assert joined.tolist() == [0, 1, 2, 10, 3, 4, 11]
     with pytest.raises(ValueError, match="older_from: found rows outside"):
-        JoinPlan(5, 2, _runs([3, 2], [1, 1]), np.array([4, 3]))
+        plan.join(np.arange(5), np.arange(2), joined, older_from=np.array([4, 3]))
     with pytest.raises(ValueError, match="room for 6 of int64"):
-        plan.join(np.arange(5), np.arange(2), joined[:6], whole=True)
+        plan.join(np.arange(5), np.arange(2), joined[:6], older_from=np.array([0, 3]))
 
 
 @given(first=st.sets(st.text("aböc", max_size=3)), second=st.sets(st.text("aböc", max_size=3)))

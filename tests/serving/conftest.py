@@ -141,9 +141,10 @@ def trained_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _memory(schema: pa.Schema, num_customers: int) -> list[pa.Array]:
     """Columns of MEMORY_COLUMNS that no model made."""
+    of_one_length = (schema.field("rhythm").type, schema.field("state").type, schema.field("summary").type)
     lists = [
-        pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(num_customers * field.type.list_size, np.float32)), type=field.type)
-        for field in (schema.field("state"), schema.field("summary"))
+        pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(num_customers * of.list_size), of.value_type), type=of)
+        for of in of_one_length
     ]
     numbers = [np.ones(num_customers, np.int32), np.zeros(num_customers, np.int64), np.zeros(num_customers, np.uint64)]
     return [*map(pa.array, numbers), *lists]

@@ -24,7 +24,7 @@ def event_tokens(
     """Raw tokens of the given events.
 
     row      : int64[n]  rows of the events in the partition
-    index    : int64[n]  how many events of the same customer came before; where it is not 0, the row before is of the last of them
+    index    : int64[n]  how many events of the same customer came before; the row before is of the last of these
     first_us : int64[n]  time of the customer's first event
     returns  : float32[n, NUM_TOKEN_FEATURES]; columns of TOKEN_NAMES, NaN where not known
     """

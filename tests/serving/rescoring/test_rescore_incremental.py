@@ -15,9 +15,10 @@ import torch
 
 from engine.errors import IntegrityError
 from engine.executors import InlineExecutor
-from engine.history import History, checks
+from engine.history import Buffers, Continuation, History, Reach, checks
 from engine.ingest import ingest
 from engine.instants import DAY_US, format_instant
+from engine.partition import Partition
 from engine.upkeep import compact, erase_from_history
 from kernels import fingerprint_events
 from serving.rescoring import bucket_task, memory, scorer
@@ -48,7 +49,8 @@ def assert_same_scores(store: Path, ours: str, theirs: str, *, within: float = 1
     for one, other in zip(open_snapshot(store, ours).files, open_snapshot(store, theirs).files, strict=True):
         for name in _SAME:
             assert one.column(name).equals(other.column(name)), name
-        np.testing.assert_array_equal(*(file.column("summary").flatten().to_numpy() for file in (one, other)))
+        for name in ("rhythm", "summary"):
+            np.testing.assert_array_equal(*(file.column(name).flatten().to_numpy() for file in (one, other)))
         for name in _SCORES:
             values = [_numbers(file.column(name)) for file in (one, other)]
             assert np.abs(values[0] - values[1]).max(initial=0.0) <= within * max(1.0, np.abs(values[1]).max(initial=0.0)), name
@@ -269,6 +271,33 @@ def test_a_snapshot_that_does_not_tell_its_parts_is_begun_from_all_the_same(stor
     rolled, full = run_both(store, TRAINED_AS_OF_US + DAY_US)
     assert rolled.begun_from == first.snapshot_id
     assert rolled.num_rolled_on + rolled.num_unchanged > 10
+    assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
+
+
+def test_what_lies_further_back_than_a_year_is_not_put_together_and_not_missed(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined: list[tuple[int, int]] = []
+    join = Continuation.join
+
+    def count(self: Continuation, chosen: np.ndarray, *rest: Reach | Buffers) -> Partition:
+        partition = join(self, chosen, *rest)
+        older_begin, older_end, newer_begin, newer_end = (rows[chosen] for rows in self.runs)
+        joined.append((partition.num_events, int((older_end - older_begin + newer_end - newer_begin).sum())))
+        return partition
+
+    for month in range(18):
+        as_of_us = TRAINED_AS_OF_US + month * 30 * DAY_US
+        ingest_lines(store, *(f"customer {n},{at(as_of_us, -0.5 - n / 40)},month{month}-{n},9,east" for n in range(0, 60, 2)))
+        run(store, as_of_us)
+    as_of_us += _WEEK_US
+    ingest_lines(store, *(f"customer {n},{at(as_of_us, -0.5)},last{n},9,east" for n in range(0, 60, 3)))
+    monkeypatch.setattr(Continuation, "join", count)
+    rolled = run(store, as_of_us)
+    monkeypatch.undo()
+    full = run(store, as_of_us, full=True)
+    assert rolled.num_rolled_on > 10
+    assert 0 < sum(there for there, _ in joined) < 0.9 * sum(of_all for _, of_all in joined)
     assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
 
 

@@ -22,7 +22,9 @@ def roll(trained: TrainedModel, history: History) -> tuple[NDArray[np.float32], 
 
     def tokens_of(chosen: NDArray[np.int64], start: NDArray[np.int64], sizes: NDArray[np.int64]) -> NDArray[np.float32]:
         row = np.concatenate([np.arange(first, first + size) for first, size in zip(start, sizes, strict=True)])
-        return trained.model.token_normaliser.apply(event_tokens(partition, row, np.repeat(partition.offsets[chosen], sizes)))
+        first_row = np.repeat(partition.offsets[chosen], sizes)
+        tokens = event_tokens(partition, row, row - first_row, partition.timestamp_us[first_row])
+        return trained.model.token_normaliser.apply(tokens)
 
     states = np.zeros((partition.num_customers, trained.model.state_size), np.float32)
     order = np.argsort(-lengths, kind="stable")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 
 from engine.history import History
 from engine.indicators import compute_summary
 from training import threads
-from training.inference import encode_states, look_ahead, look_ahead_from_summary, outlook, states, survival_curves
+from training.inference import Before, encode_states, look_ahead, look_ahead_from_summary, outlook, states, survival_curves
 from training.network.situation import describe_situation, situation_of
 from training.trained import TrainedModel
 
@@ -24,6 +26,22 @@ def test_a_state_rolled_on_from_anywhere_is_the_state_from_the_start(trained: Tr
     rolled = encode_states(trained.model, partition, customers, middle, end, initial=half)
     assert np.abs(rolled - whole).max() <= 1e-6
     assert (rolled[middle == end] == half[middle == end]).all()
+
+
+def test_events_before_the_last_one_that_a_state_covers_need_not_be_there(trained: TrainedModel, history: History) -> None:
+    partition = history.partition(0)
+    customers = np.flatnonzero(np.diff(partition.offsets) > 2)
+    first, end = partition.offsets[customers], partition.offsets[customers + 1]
+    half = encode_states(trained.model, partition, customers, first, end - 1)
+    rolled = encode_states(trained.model, partition, customers, end - 1, end, initial=half)
+    rows = np.sort(np.concatenate((end - 2, end - 1)))
+    names = [field.name for field in fields(partition) if isinstance(getattr(partition, field.name), np.ndarray)]
+    columns = {name: getattr(partition, name)[rows] for name in names if name != "offsets"}
+    tails = replace(partition, offsets=2 * np.arange(len(customers) + 1), **columns)
+    before = Before(num_events=end - 2 - first, first_us=partition.timestamp_us[first])
+    begin = 2 * np.arange(len(customers)) + 1
+    found = encode_states(trained.model, tails, np.arange(len(customers)), begin, begin + 1, initial=half, before=before)
+    np.testing.assert_array_equal(found, rolled)
 
 
 def test_states_and_situations_that_were_kept_give_the_curves_from_the_start(trained: TrainedModel, history: History) -> None:
