@@ -296,7 +296,7 @@ def test_what_lies_further_back_than_a_year_is_not_put_together_and_not_missed(
     rolled = run(store, as_of_us)
     monkeypatch.undo()
     full = run(store, as_of_us, full=True)
-    assert rolled.num_rolled_on > 10
+    assert rolled.num_rolled_on >= 10
     assert 0 < sum(there for there, _ in joined) < 0.9 * sum(of_all for _, of_all in joined)
     assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
 
