@@ -94,11 +94,12 @@ def join_runs(
     return joined
 
 
-def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs) -> NDArray[np.bool_]:
+def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs, *, is_addition: bool = False) -> NDArray[np.bool_]:
     """Whose newer rows all come after the older ones and say nothing of them, so that `join_runs` puts them together.
 
     older, newer : time, order key and kind of each row; times ascending within a customer
     runs         : as `join_runs` takes them
+    is_addition  : it is known that no newer row has key and kind of an older one: times alone are looked at
     returns      : bool[num_customers]; false where the first newer row is not later than the last older one, where a newer row
                    has key and kind of an older one, and where there are too many of both to find out
     raises       : ValueError, if rows lie outside the arrays
@@ -107,7 +108,7 @@ def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs) -> NDArra
     checked = _check_runs(len(of_older[0]), len(of_newer[0]), *runs)
     from kernels.cpu import find_continued as find  # importing kernels must not wait for the compiler
 
-    return find(of_older, of_newer, checked, _MOST_PAIRS)
+    return find(of_older, of_newer, checked, is_addition, _MOST_PAIRS)
 
 
 def merge_texts(

@@ -170,7 +170,8 @@ def read_layers(history: Place, parts: Sequence[PartRecord], coverage: Coverage,
     is_touched = is_touched[rank]
     known_as = np.searchsorted(newer_rank, rank)
     runs = _runs(partition, folded, is_touched, known_as)
-    is_continued = find_continued(_keys(columns), _keys(folded.columns), runs)
+    is_addition = all(part.is_addition for part in parts[1:])
+    is_continued = find_continued(_keys(columns), _keys(folded.columns), runs, is_addition=is_addition)
     num_older, num_newer = runs[1] - runs[0], runs[3] - runs[2]
     if num_settled:
         settled = np.where(is_continued, num_older + arrivals.num_settled, 0)

@@ -51,6 +51,7 @@ class PartRecord:
     sha256        : of the bytes of both files, customers first; the path ends in its first digits
     num_customers : rows of the first file
     num_events    : rows of the second, those included that a newer part of the bucket replaces
+    is_addition   : no event of it is a new version of one in an older part of the bucket; False where nobody knows
     """
 
     bucket: int
@@ -60,6 +61,7 @@ class PartRecord:
     events_bytes: int
     num_customers: int
     num_events: int
+    is_addition: bool = False
 
     @property
     def files(self) -> tuple[tuple[str, int], tuple[str, int]]:
@@ -229,7 +231,7 @@ def _from_json(body: Mapping[str, Any]) -> Manifest:
         customer_id_type=body["customer_id_type"],
         fields=tuple(body["fields"]),
         sources=tuple(SourceRecord(**{name: source[name] for name in source_fields}) for source in body["sources"]),
-        parts=tuple(PartRecord(**{name: part[name] for name in part_fields}) for part in body["parts"]),
+        parts=tuple(PartRecord(**{name: part[name] for name in part_fields if name in part}) for part in body["parts"]),
         totals=tuple(
             BucketTotals(**{name: bucket[name] for name in totals_fields if name in bucket}) for bucket in body["totals"]
         ),

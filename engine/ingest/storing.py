@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.bucket_walk import available_cores, walk_buckets
@@ -119,7 +119,9 @@ def _settle(
         )
         totals = measure_events(bucket, fold(stored)) if grown is None else grown
         kept, folded = _fold_if_many(stored)
-        parts = (*parts[:kept], write_part(history, staging, bucket, folded, delivery))
+        is_addition = arrival.counts.num_replaced == 0 and all(part.is_addition for part in parts[max(kept, 1) :])
+        written = write_part(history, staging, bucket, folded, delivery)
+        parts = (*parts[:kept], replace(written, is_addition=is_addition))
     return _Settled(
         parts=parts, totals=totals, counts=arrival.counts, rounding_units=sum(piece.rounding_units for piece in pieces)
     )

@@ -29,10 +29,10 @@ def join_runs(
     _join(older, newer, older_begin, older_end, newer_begin, newer_end, older_from, joined)
 
 
-def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs, most_pairs: int) -> NDArray[np.bool_]:
+def find_continued(older: OrderedKeys, newer: OrderedKeys, runs: Runs, is_addition: bool, most_pairs: int) -> NDArray[np.bool_]:
     """See kernels.run_operations.find_continued."""
     continued = np.empty(len(runs[0]), np.bool_)
-    _find(*older, *newer, *runs, most_pairs, continued)
+    _find(*older, *newer, *runs, is_addition, most_pairs, continued)
     return continued
 
 
@@ -68,7 +68,7 @@ def _join(
             row += one
 
 
-@compile_loop((INT64S, _UINT64S, UINT8S, INT64S, _UINT64S, UINT8S, *_RUNS, INDEX, output(types.boolean, 1)))
+@compile_loop((INT64S, _UINT64S, UINT8S, INT64S, _UINT64S, UINT8S, *_RUNS, types.boolean, INDEX, output(types.boolean, 1)))
 def _find(
     older_us: NDArray[np.int64],
     older_key: NDArray[np.uint64],
@@ -80,6 +80,7 @@ def _find(
     older_end: NDArray[np.int64],
     newer_begin: NDArray[np.int64],
     newer_end: NDArray[np.int64],
+    is_addition: bool,
     most_pairs: int,
     continued: NDArray[np.bool_],
 ) -> None:
@@ -89,7 +90,10 @@ def _find(
         if begin == end or first == stop:
             continued[query] = True
             continue
-        continued[query] = older_us[end - 1] < newer_us[first] and (end - begin) * (stop - first) <= most_pairs
+        continued[query] = older_us[end - 1] < newer_us[first]
+        if not continued[query] or is_addition:
+            continue
+        continued[query] = (end - begin) * (stop - first) <= most_pairs
         if not continued[query]:
             continue
         for row in range(first, stop):

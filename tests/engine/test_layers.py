@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from engine.history import Buffers, History, Layers, Piece, Reach
+from engine.history import HISTORY_FOLDER, Buffers, History, Layers, Piece, Reach
+from engine.history.manifest import write_manifest
 from engine.ingest import ingest
 from engine.schema import EVENT_SCHEMA
 from tests.engine.conftest import WriteSource
@@ -136,3 +138,31 @@ def test_customers_are_put_together_as_far_back_as_is_asked_in_memory_that_is_us
                 assert one[len(one) - num_there :].tolist() == other[len(other) - num_there :].tolist()
             num_joined += 1
     assert num_joined > 2
+
+
+def test_a_part_tells_whether_it_corrects_an_older_one_through_folding_and_all(store: Path, write_text: WriteSource) -> None:
+    ingest(store, [write_text("0.csv", HEADER, *(f"a,2017-01-{day:02d},o{day},1,s" for day in range(1, 29)))], num_buckets=1)
+    for night in range(1, 5):
+        ingest(store, [write_text(f"{night}.csv", HEADER, f"a,2017-02-{night:02d},n{night},1,s")])
+    assert [part.is_addition for part in History.open(store).parts(0)] == [True] * 5
+    ingest(store, [write_text("c.csv", HEADER, "a,2017-02-05,o3,7,s")])
+    assert [part.is_addition for part in History.open(store).parts(0)] == [True] * 5 + [False]
+    layers = History.open(store).layers(0)
+    assert layers.continued is None
+    assert layers.late is not None
+    for night in range(6, 9):
+        ingest(store, [write_text(f"{night}.csv", HEADER, f"a,2017-02-{night:02d},n{night},1,s")])
+    parts = History.open(store).parts(0)
+    assert len(parts) < 6
+    assert not parts[-1].is_addition or len(parts) == 1
+    whole = History.open(store).partition(0)
+    assert (whole.num_events, int(whole.amount_minor.sum())) == (28 + 4 + 3, 100 * (27 + 7 + 4 + 3))
+
+
+def test_a_manifest_of_before_says_nothing_of_corrections_and_keys_are_compared(store: Path, write_text: WriteSource) -> None:
+    history = ingest_nights(store, write_text)
+    expected = [[part.rank.tolist() for part in pieces_of(history.layers(bucket))] for bucket in range(2)]
+    parts = tuple(replace(part, is_addition=False) for part in history.manifest.parts)
+    write_manifest(store / HISTORY_FOLDER, replace(history.manifest, parts=parts))
+    told_less = History.open(store)
+    assert [[part.rank.tolist() for part in pieces_of(told_less.layers(bucket))] for bucket in range(2)] == expected

@@ -65,6 +65,12 @@ def test_later_events_that_correct_none_continue(
     assert (continued.dtype, continued.tolist()) == (np.bool_, [expected])
 
 
+def test_of_an_addition_times_alone_are_looked_at() -> None:
+    older, newer = _events((1, 7, 0), (2, 8, 0), (5, 9, 0)), _events((3, 7, 0), (5, 10, 0))
+    assert find_continued(older, newer, _runs([2, 1], [1, 1]), is_addition=True).tolist() == [True, False]
+    assert find_continued(older, newer, _runs([2, 1], [1, 1])).tolist() == [False, False]
+
+
 def test_too_many_to_compare_each_with_each_do_not_count_as_continued(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_operations, "_MOST_PAIRS", 3)
     events = _events((1, 7, 0), (2, 8, 0)), _events((3, 9, 0), (4, 10, 0))
