@@ -80,9 +80,9 @@ def encode_states(
     weights = model.gru_weights
 
     def roll(chosen: NDArray[np.int64]) -> None:
-        # A history of any length takes the memory of a chunk: it is rolled in pieces.
-        most = max(1, _CHUNK_EVENTS // len(chosen))
         start, left = begin[chosen], lengths[chosen]
+        # A history of any length takes the memory of a chunk: it is rolled in pieces.
+        most = int(left[0]) if left.sum() <= _CHUNK_EVENTS else max(1, _CHUNK_EVENTS // len(chosen))
         while len(chosen):
             sizes = np.minimum(left, most)
             stop = np.cumsum(sizes)
