@@ -108,7 +108,7 @@ def ingest(
 
 
 def choose_num_buckets(num_rows: int) -> int:
-    """A power of two from 8 to 4096, for 300,000 to 600,000 source rows a bucket.
+    """A power of two from 8 to 4096, for 600,000 to 1,200,000 source rows a bucket.
 
     Small enough to be worked on in memory, and large enough for a file: opening a part costs what walking over 10,000 rows does.
     """

@@ -21,7 +21,7 @@ from engine.storage import Delivery, Place
 MAX_PARTS = 8
 # The first part is written anew once what came after it has grown to this share of it, so that folding costs little.
 _LARGE_SHARE = 0.25
-# Lines of the buckets that are under way on several threads: about 200 MB. A store that began small has large buckets.
+# Lines of the buckets that are under way on several threads: about 400 MB. A store that began small has large buckets.
 _LINES_AT_ONCE = 1 << 21
 
 
