@@ -51,7 +51,8 @@ class PartRecord:
     sha256        : of the bytes of both files, customers first; the path ends in its first digits
     num_customers : rows of the first file
     num_events    : rows of the second, those included that a newer part of the bucket replaces
-    is_addition   : no event of it is a new version of one in an older part of the bucket; False where nobody knows
+    is_addition   : no event of it is a new version of one in an older part of the bucket; False of a bucket's first part, and
+                    where nobody knows
     """
 
     bucket: int

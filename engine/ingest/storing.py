@@ -119,7 +119,7 @@ def _settle(
         )
         totals = measure_events(bucket, fold(stored)) if grown is None else grown
         kept, folded = _fold_if_many(stored)
-        is_addition = arrival.counts.num_replaced == 0 and all(part.is_addition for part in parts[max(kept, 1) :])
+        is_addition = kept > 0 and arrival.counts.num_replaced == 0 and all(part.is_addition for part in parts[kept:])
         written = write_part(history, staging, bucket, folded, delivery)
         parts = (*parts[:kept], replace(written, is_addition=is_addition))
     return _Settled(

@@ -144,9 +144,9 @@ def test_a_part_tells_whether_it_corrects_an_older_one_through_folding_and_all(s
     ingest(store, [write_text("0.csv", HEADER, *(f"a,2017-01-{day:02d},o{day},1,s" for day in range(1, 29)))], num_buckets=1)
     for night in range(1, 5):
         ingest(store, [write_text(f"{night}.csv", HEADER, f"a,2017-02-{night:02d},n{night},1,s")])
-    assert [part.is_addition for part in History.open(store).parts(0)] == [True] * 5
+    assert [part.is_addition for part in History.open(store).parts(0)] == [False] + [True] * 4
     ingest(store, [write_text("c.csv", HEADER, "a,2017-02-05,o3,7,s")])
-    assert [part.is_addition for part in History.open(store).parts(0)] == [True] * 5 + [False]
+    assert [part.is_addition for part in History.open(store).parts(0)] == [False] + [True] * 4 + [False]
     layers = History.open(store).layers(0)
     assert layers.continued is None
     assert layers.late is not None
@@ -154,7 +154,7 @@ def test_a_part_tells_whether_it_corrects_an_older_one_through_folding_and_all(s
         ingest(store, [write_text(f"{night}.csv", HEADER, f"a,2017-02-{night:02d},n{night},1,s")])
     parts = History.open(store).parts(0)
     assert len(parts) < 6
-    assert not parts[-1].is_addition or len(parts) == 1
+    assert not parts[-1].is_addition
     whole = History.open(store).partition(0)
     assert (whole.num_events, int(whole.amount_minor.sum())) == (28 + 4 + 3, 100 * (27 + 7 + 4 + 3))
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
+from engine.files import sha256_bytes, write_json_atomic
 from engine.history.manifest import Manifest, PartRecord, SourceRecord, read_manifest, write_manifest
 from engine.history.totals import BucketTotals
 
@@ -57,6 +59,17 @@ def test_a_manifest_survives_the_file(tmp_path: Path) -> None:
     write_manifest(tmp_path, manifest)
     assert (tmp_path / "manifest.json").read_bytes() == first_bytes
     assert read_manifest(tmp_path) == (manifest, manifest_hash)
+
+
+def test_a_manifest_of_before_knows_no_part_as_an_addition(tmp_path: Path) -> None:
+    known = replace(MANIFEST, parts=tuple(replace(part, is_addition=True) for part in MANIFEST.parts))
+    write_manifest(tmp_path, known)
+    assert read_manifest(tmp_path)[0] == known
+    body = known.to_json()
+    assert all(part.pop("is_addition") for part in body["parts"])
+    text = json.dumps(body, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    write_json_atomic(tmp_path / "manifest.json", body | {"checksum": sha256_bytes(text.encode())})
+    assert read_manifest(tmp_path)[0] == MANIFEST
 
 
 def test_totals_come_from_the_buckets_and_sources() -> None:
