@@ -210,8 +210,10 @@ def _random_scores(ids: pa.StringArray, generator: np.random.Generator) -> pa.Re
 def _memory(schema: pa.Schema, num_customers: int) -> list[pa.Array]:
     """Columns of MEMORY_COLUMNS that no model made."""
     lists = [
-        pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(num_customers * field.type.list_size, np.float32)), type=field.type)
-        for field in (schema.field("state"), schema.field("summary"))
+        pa.FixedSizeListArray.from_arrays(
+            pa.array(np.zeros(num_customers * field.type.list_size), field.type.value_type), type=field.type
+        )
+        for field in (schema.field("rhythm"), schema.field("state"), schema.field("summary"))
     ]
     return [
         pa.array(np.ones(num_customers, np.int32)),
