@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.indicators import COLUMNS
-from kernels import SUMMARY_COLUMNS, WINDOWS_DAYS
+from kernels import SUMMARY_COLUMNS, TOTAL_DAYS, WINDOWS_DAYS
 
 _SILENT, _FREQUENT, _RHYTHMIC, _REMEMBERED = "silence", "frequency", "rhythm", "recent_events"
 
@@ -90,13 +90,15 @@ def _silent_after(name: str) -> float:
     Counts and sums do when the silence has taken most of their window, means and shares when it has taken all of it. What is
     counted of visits, opinions and contacts does not wait for purchases.
     """
-    if name == "shopping_weeks_13w":
-        return _MOST * 91
-    window = re.search(r"_(\d+)d(_days)?$", name)
-    if window is None or _THEME_OF_NAME[name] in ("visits", "opinion", "contacts"):
+    if _THEME_OF_NAME[name] in ("visits", "opinion", "contacts"):
         return np.inf
-    is_count = name.startswith(("orders_", "spend_", "shopping_", "gap_longest_", "returns_"))
-    return (_MOST if is_count else 1.0) * float(window[1])
+    if total_days := TOTAL_DAYS[SUMMARY_COLUMNS.index(name)]:
+        return _MOST * total_days
+    window = re.search(r"_(\d+)d(_days)?$", name)
+    if window is None:
+        return np.inf
+    is_of_counts = name.startswith(("orders_change_", "spend_change_", "gap_longest_"))
+    return (_MOST if is_of_counts else 1.0) * float(window[1])
 
 
 _SILENT_AFTER_DAYS = np.array([*(_silent_after(name) for name in SUMMARY_COLUMNS), np.inf], np.float32)
