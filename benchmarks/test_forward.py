@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from benchmarks.conftest import Report
 from benchmarks.onnx_unit import OnnxUnit
-from benchmarks.process_usage import Stopwatch
+from benchmarks.process_usage import Stopwatch, per_second
 from benchmarks.standard_chain import Chain
 from engine.history import History
 from engine.indicators import compute_summary
@@ -221,12 +221,12 @@ def _measure(peer: str, work: Callable[[], Any], unit: str, amount: int, *, roun
         with Stopwatch() as watch:
             work()
         watches.append(watch)
-    seconds = min(watch.seconds for watch in watches)
+    seconds, cpu_s = min(watch.seconds for watch in watches), min(watch.cpu_s for watch in watches)
     return {
         "peer": peer,
         "min_s": seconds,
         "median_s": float(np.median([watch.seconds for watch in watches])),
-        "cpu_s": min(watch.cpu_s for watch in watches),
-        f"{unit}_per_s": amount / seconds,
-        f"{unit}_per_cpu_s": amount / min(watch.cpu_s for watch in watches),
+        "cpu_s": cpu_s,
+        f"{unit}_per_s": per_second(amount, seconds),
+        f"{unit}_per_cpu_s": per_second(amount, cpu_s),
     }
