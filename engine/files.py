@@ -19,6 +19,7 @@ from engine.refusals import naming
 
 LOCK_NAME = "writer.lock"
 _HASH_CHUNK_BYTES = 1 << 20
+_READ_AHEAD_BYTES = 128 << 10  # Linux fetches no more for one hint than the read-ahead of the disk, of which this is the usual
 
 
 def write_bytes_atomic(path: str | Path, data: bytes, *, is_durable: bool = True) -> None:
@@ -99,6 +100,22 @@ class BackgroundSync:
         for future in self._pending:
             future.result()
         self._pending.clear()
+
+
+def read_ahead(path: str | Path, begin: int = 0, end: int | None = None) -> None:
+    """Have the system fetch the bytes [begin, end) of a file, all of them by default, and do not wait. A hint: some take none.
+
+    raises : OSError
+    """
+    if not hasattr(os, "posix_fadvise"):
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        end = os.fstat(descriptor).st_size if end is None else end
+        for first in range(begin, end, _READ_AHEAD_BYTES):
+            os.posix_fadvise(descriptor, first, min(_READ_AHEAD_BYTES, end - first), os.POSIX_FADV_WILLNEED)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: str | Path) -> None:

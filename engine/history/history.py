@@ -15,7 +15,7 @@ from engine.errors import AsOfError, InvalidArgumentError, UnknownCustomerError
 from engine.hashing import bucket_of
 from engine.history.checks import check_parts
 from engine.history.folding import fold, to_partition
-from engine.history.layers import Layers, read_layers
+from engine.history.layers import Layers, columns_of_first, read_layers
 from engine.history.manifest import Manifest, PartRecord, read_manifest
 from engine.history.parts import (
     empty_partition,
@@ -25,6 +25,7 @@ from engine.history.parts import (
     read_events,
     read_partition,
 )
+from engine.history.reading_ahead import read_parts_ahead
 from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 from engine.storage import Place, StoreLike, is_remote, resolve
@@ -177,10 +178,19 @@ class History:
         settled : hashes of the parts that the bucket had once; of no use, and all is new, unless they are its first ones still
         raises  : IntegrityError
         """
+        return read_layers(
+            self.store / HISTORY_FOLDER, self.parts(bucket), self._coverage, num_settled=self._num_settled(bucket, settled)
+        )
+
+    def read_ahead(self, bucket: int, *, settled: Sequence[str] = ()) -> None:
+        """Have the disk bring what `layers` of the bucket will be read for, without waiting: time passes until it is asked."""
         parts = self.parts(bucket)
-        are_first = [part.sha256 for part in parts[: len(settled)]] == list(settled)
-        folder = self.store / HISTORY_FOLDER
-        return read_layers(folder, parts, self._coverage, num_settled=len(settled) if are_first else 0)
+        columns = columns_of_first(parts, is_settled=self._num_settled(bucket, settled) > 0)
+        read_parts_ahead(self.store / HISTORY_FOLDER, parts, columns)
+
+    def _num_settled(self, bucket: int, settled: Sequence[str]) -> int:
+        are_first = [part.sha256 for part in self.parts(bucket)[: len(settled)]] == list(settled)
+        return len(settled) if are_first else 0
 
     def check(self, bucket: int, *, again: bool = False) -> int:
         """Hash the parts of a bucket that were not hashed before, or all; see `engine.history.checks`.

@@ -23,6 +23,7 @@ from engine.history.folding import Columns, Excerpt, fold, fold_onto, to_partiti
 from engine.history.manifest import PartRecord
 from engine.history.parts import empty_partition, read_both, read_events, read_partition
 from engine.partition import Partition
+from engine.schema import EVENT_SCHEMA
 from engine.storage import Place
 from kernels import JoinPlan, OrderedKeys, Runs, find_continued
 
@@ -144,6 +145,16 @@ class Layers:
     alone: Piece
     continued: Continuation | None
     late: Piece | None
+
+
+def columns_of_first(parts: Sequence[PartRecord], *, is_settled: bool) -> frozenset[str]:
+    """The columns of the first part that will be read of the layers of these parts; of the others all will be.
+
+    is_settled : the first part is; what is read of it then is what `Reach` tells of, and nobody's news are among it
+    """
+    is_addition = all(part.is_addition for part in parts[1:])
+    passed_over = (("order_key",) if is_addition else ()) + (_OF_NEWS if is_settled else ())
+    return frozenset(EVENT_SCHEMA.names).difference(passed_over)
 
 
 def read_layers(history: Place, parts: Sequence[PartRecord], coverage: Coverage, *, num_settled: int = 0) -> Layers:

@@ -31,6 +31,15 @@ def open_input(place: Place) -> pa.NativeFile:
     return pa.memory_map(str(place))
 
 
+def read_ahead(place: Place, begin: int = 0, end: int | None = None) -> None:
+    """Have the system fetch bytes of a local file, without waiting for them; of a remote one nothing is fetched ahead.
+
+    raises : OSError
+    """
+    if not isinstance(place, RemotePath):
+        files.read_ahead(local_path(place), begin, end)
+
+
 def write_bytes(place: Place, data: bytes | pa.Buffer, *, is_durable: bool = True) -> None:
     """Replace a file so that a reader sees the old bytes or the new ones and nothing between.
 

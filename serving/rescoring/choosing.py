@@ -205,8 +205,9 @@ def _put_together(
     if memory is not None:
         who = np.flatnonzero(settled & (end > begin))
         customer = np.searchsorted(older.offsets, begin[who])
-        last_covered = np.clip(begin[who] + memory.num_events[kept[who]] - 1, begin[who], end[who])
-        news[who] = last_covered
+        first_new = np.minimum(begin[who] + memory.num_events[kept[who]], end[who])
+        last_covered = np.maximum(first_new - 1, begin[who])
+        news[who] = first_new
         for rows, days in ((times, RHYTHM_REACH_DAYS), (recent, SUMMARY_REACH_DAYS)):
             reach_us = np.full(len(who), inputs.as_of_us - days * DAY_US)
             rows[who] = np.minimum(locate_instants(older.timestamp_us, older.offsets, customer, reach_us), last_covered)

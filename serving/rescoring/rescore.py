@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from engine.errors import ExecutionError, IntegrityError, NoHistoryError
 from engine.executors import Executor, Task
@@ -20,8 +19,10 @@ from engine.history import History
 from engine.storage import Place, StoreLike, is_remote, local_path, remove_tree, resolve, writer_lock
 from serving.rescoring.bucket_task import ScoredBucket, peak_bytes, score_bucket
 from serving.rescoring.predecessor import find_equal, find_predecessor, read_predecessor
+from serving.rescoring.reading_ahead import ReadingAhead
 from serving.rescoring.stage_times import add_stages
 from serving.snapshots import (
+    BucketFile,
     DoneBucket,
     RecentActivity,
     SnapshotInputs,
@@ -113,11 +114,14 @@ def rescore(
     scored: list[ScoredBucket] = []
     manifest = plan.committed
     folder = snapshot_folder(store, inputs.snapshot_id)
-    with BackgroundSync() as syncing:
+    # What runs elsewhere has a disk of its own, or none.
+    ahead = ReadingAhead(history, inputs, () if executor.is_remote else plan.missing, plan.kept_file)
+    with BackgroundSync() as syncing, ahead:
         if manifest is None and not is_remote(folder):
             _sync(syncing, folder, plan.done)
         for result in _run(executor, tasks, uses_gpu=device != "cpu"):
             scored.append(result)
+            ahead.advance(len(scored))
             if not (is_remote(folder) or executor.is_remote):
                 _sync(syncing, folder, [result.done])
             if progress:
@@ -188,7 +192,7 @@ class _Plan:
             return []
         return sorted(set(range(self.inputs.num_buckets)) - {found.file.bucket for found in self.done})
 
-    def kept_file(self, bucket: int) -> Any:
+    def kept_file(self, bucket: int) -> BucketFile | None:
         return None if self.predecessor is None else self.predecessor.files[bucket]
 
 
