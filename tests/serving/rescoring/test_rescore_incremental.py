@@ -49,7 +49,7 @@ def assert_same_scores(store: Path, ours: str, theirs: str, *, within: float = 1
     for one, other in zip(open_snapshot(store, ours).files, open_snapshot(store, theirs).files, strict=True):
         for name in _SAME:
             assert one.column(name).equals(other.column(name)), name
-        for name in ("rhythm", "summary"):
+        for name in ("rhythm", "last_order", "summary"):
             np.testing.assert_array_equal(*(file.column(name).flatten().to_numpy() for file in (one, other)))
         for name in _SCORES:
             values = [_numbers(file.column(name)) for file in (one, other)]
