@@ -13,7 +13,7 @@ from training.inference import FittedModel
 from training.network.situation import situation_of
 from training.reasons.attribution import IntegratedGradients
 from training.reasons.kept import Kept
-from training.reasons.last_order import AMOUNT, LINES, QUANTITY, describe, facts_of
+from training.reasons.last_order import AMOUNT, LINES, QUANTITY, facts_of
 from training.reasons.leaders import find_leaders
 from training.reasons.risk import HorizonRisk, coordinates
 from training.reasons.segments import CHAIN, Usual
@@ -84,7 +84,11 @@ class Explainer:
         self._gradients = IntegratedGradients(
             HorizonRisk(model, horizon_days, usual.state_by_known),
             coordinates(
-                model, usual.states, usual.situation(as_of_us, activity), describe(usual.last_order), usual.state_by_known
+                model,
+                usual.states,
+                usual.situation(as_of_us, activity),
+                usual.usual_orders(),
+                usual.state_by_known,
             ),
             subject_of_coordinates(model.state_size),
         )
@@ -106,7 +110,8 @@ class Explainer:
         instants_us = np.full(len(kept), self._as_of_us, np.int64)
         situation = situation_of(kept.summary, kept.last_event_us, instants_us, self._activity)
         segment = self.usual.segment_of(kept.summary)
-        place = coordinates(self._model, kept.states, situation, describe(facts), self.usual.state_by_known)
+        orders = self.usual.describe_orders(facts, kept.summary)
+        place = coordinates(self._model, kept.states, situation, orders, self.usual.state_by_known)
         found = self._gradients.attribute(place, segment)
         return found.contributions, segment, found.probability
 

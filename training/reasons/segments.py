@@ -20,7 +20,7 @@ from engine.activity import DailyActivity
 from kernels import SUMMARY_COLUMNS
 from training.network.situation import situation_of
 from training.reasons.kept import Kept
-from training.reasons.last_order import TIME, describe, facts_of, usual_time, which_are_told
+from training.reasons.last_order import TIME, describe, facts_of, interact, usual_features, which_are_told
 from training.reasons.subjects import subject_of_situation
 from training.reasons.themes import SILENT_SUBJECTS
 
@@ -45,7 +45,8 @@ class Usual:
 
     bounds_days        : float64[num_segments - 3], mean gaps at which one rhythm ends and the next begins
     summary            : float32[num_segments, len(SUMMARY_COLUMNS)]
-    last_order         : float32[num_segments, len(FACT_NAMES)], NaN where the log does not have it
+    last_order         : float32[num_segments, len(FACT_NAMES)], NaN where the log does not have it, and of its time
+    order_features     : float32[num_segments, NUM_FEATURES // 2], the same as features
     is_told            : bool[len(FACT_NAMES)], whether it does
     states             : float32[num_segments, state_size], mean states
     last_event_us      : int64[num_segments]
@@ -59,6 +60,7 @@ class Usual:
     bounds_days: NDArray[np.float64]
     summary: NDArray[np.float32]
     last_order: NDArray[np.float32]
+    order_features: NDArray[np.float32]
     is_told: NDArray[np.bool_]
     states: NDArray[np.float32]
     last_event_us: NDArray[np.int64]
@@ -80,6 +82,14 @@ class Usual:
         """The situations of the baselines: float32[num_segments, NUM_SITUATION_FEATURES]."""
         instants_us = np.full(len(self.summary), as_of_us, np.int64)
         return situation_of(self.summary, self.last_event_us, instants_us, activity)
+
+    def describe_orders(self, facts: NDArray[np.float32], summary: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Last orders as features: float32[n, NUM_FEATURES], from float32[n, len(FACT_NAMES)] and the customers' summaries."""
+        return describe(facts, np.isnan(summary[:, _GAP]), self.order_features[ONE_DAY])
+
+    def usual_orders(self) -> NDArray[np.float32]:
+        """The same of the baselines: float32[num_segments, NUM_FEATURES]."""
+        return interact(self.order_features, np.isnan(self.summary[:, _GAP]), self.order_features[ONE_DAY])
 
     def describe(self, segment: int) -> str:
         """Who is in a segment, to be read after "customers "."""
@@ -110,16 +120,20 @@ def measure_usual(kept: Kept, standardised: NDArray[np.float32]) -> Usual:
     members = [np.arange(len(summary)), *(np.flatnonzero(segment == which) for which in range(1, len(bounds_days) + 3))]
     counts = np.array([len(rows) for rows in members])
     measured = [rows if len(rows) >= FEWEST_CUSTOMERS else members[CHAIN] for rows in members]
+    last_order = np.stack([_medians(facts[rows]) for rows in measured])
+    last_order[:, TIME] = np.nan
+    features = np.stack([usual_features(order, facts[rows]) for order, rows in zip(last_order, measured, strict=True)])
     return Usual(
         bounds_days=bounds_days,
         summary=np.stack([_medians(summary[rows]) for rows in measured]),
         states=np.stack([states[rows].mean(axis=0, dtype=np.float64) for rows in measured]).astype(np.float32),
-        last_order=np.stack([_usual_order(facts[rows]) for rows in measured]),
+        last_order=last_order,
+        order_features=features,
         is_told=is_told,
         last_event_us=np.array([np.sort(kept.last_event_us[rows])[(len(rows) - 1) // 2] for rows in measured]),
         num_events=np.array([np.sort(kept.num_events[rows])[(len(rows) - 1) // 2] for rows in measured], np.float32),
         num_customers=np.where(np.arange(len(counts)) == CHAIN, np.maximum(counts, FEWEST_CUSTOMERS), counts),
-        state_by_known=_regress(states, standardised, describe(facts)),
+        state_by_known=_regress(states, standardised, describe(facts, np.isnan(summary[:, _GAP]), features[ONE_DAY])),
     )
 
 
@@ -140,12 +154,6 @@ def _regress(
     places = np.concatenate([own, standardised.shape[1] + np.arange(last_order.shape[1])])
     change[places] = np.linalg.solve(causes.T @ causes + np.diag(ridge), causes.T @ states_away)
     return change
-
-
-def _usual_order(facts: NDArray[np.float32]) -> NDArray[np.float32]:
-    order = _medians(facts)
-    order[TIME] = usual_time(facts[:, TIME])
-    return order
 
 
 def _place(summary: NDArray[np.float32], bounds_days: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -12,9 +12,9 @@ from training.reasons.explaining import Explanations
 from training.reasons.last_order import AMOUNT, FACT_NAMES, LINES, QUANTITY, TIME
 from training.reasons.segments import CHAIN, Usual
 from training.reasons.subjects import FIRST_FACT, RECENT_EVENTS, SUBJECTS
-from training.reasons.wording import WORDINGS, Wording, ago, every, lines, money
+from training.reasons.wording import WORDINGS, Wording, ago, every, lines, money, time_of_week
 
-_RECENCY = SUMMARY_COLUMNS.index("recency_days")
+_RECENCY, _TIME = SUMMARY_COLUMNS.index("recency_days"), FIRST_FACT + TIME
 
 # As many significant digits of each value as its sentence shows: money and the number of orders need the most.
 _DIGITS = np.array([4 if subject.name.startswith(("spend_", "basket_90d")) else 3 for subject in SUBJECTS])
@@ -25,7 +25,7 @@ _ASIDE_DIGITS = np.zeros(len(SUBJECTS), np.int64)
 _ASIDE_DIGITS[[_RECENCY, FIRST_FACT + AMOUNT, FIRST_FACT + QUANTITY, FIRST_FACT + LINES]] = 2, 3, 4, 4
 
 _IS_FLOORED = np.array([subject.name in WORDINGS and WORDINGS[subject.name].render is ago for subject in SUBJECTS])
-_IS_FLOORED[FIRST_FACT + TIME] = True
+_IS_FLOORED[_TIME] = True
 _IS_FACT = np.array([subject.name in FACT_NAMES for subject in SUBJECTS])
 
 # So few are written one by one: looking for equal ones would cost more than it saves.
@@ -53,6 +53,8 @@ def write_sentences(
     def write(row: int) -> str:
         if is_events[row]:
             return _of_events(round(value[row]), format_instant(int(day[row]) * DAY_US), raises=bool(found.points.flat[row] > 0))
+        if subject[row] == _TIME:
+            return _of_time(float(value[row]), is_only=bool(is_only[row]), raises=bool(found.points.flat[row] > 0))
         who = _who(int(found.segment[row // width]))
         about = "" if np.isnan(aside[row]) else _aside(int(subject[row]), float(aside[row]))
         if found.is_timely.flat[row]:
@@ -62,7 +64,7 @@ def write_sentences(
 
     if len(subject) <= width * _FEW_CUSTOMERS:
         return pa.array([write(row) for row in range(len(subject))], pa.string())
-    raises = (is_events | found.is_timely.ravel()) & (found.points.ravel() > 0)
+    raises = (is_events | (subject == _TIME) | found.is_timely.ravel()) & (found.points.ravel() > 0)
     segment = np.repeat(found.segment, width)
     known, before = (np.nan_to_num(values, nan=-1e30) for values in (value, aside))  # NaN is not equal to itself
     keys = np.stack([subject, segment, raises, found.is_timely.ravel(), is_only, day, known, before], axis=1).astype(np.float64)
@@ -80,12 +82,24 @@ def _aside(subject: int, value: float) -> str:
     return f", {ago(value)} ago"
 
 
+def _of_time(hours: float, *, is_only: bool, raises: bool) -> str:
+    """Of a time nothing is usual: that of half the customers is no time at all."""
+    which = "only order so far" if is_only else "last order"
+    return f"The {which} was on {time_of_week(hours)}, as is more common among {_others(is_only=is_only, raises=raises)}."
+
+
 def _of_events(num_orders: int, date: str, *, raises: bool) -> str:
     """What no number says; of the orders themselves no more is kept than what the last one was."""
+    others = _others(is_only=num_orders < 2, raises=raises)
     if num_orders < 2:
-        return f"The one order so far ({date}) is on the whole like that of customers who {'do not ' if raises else ''}come back."
-    kind = "stop buying" if raises else "keep coming"
-    return f"How {num_orders:,} orders so far followed each other, the latest on {date}, is like that of customers who {kind}."
+        return f"The one order so far ({date}) is on the whole like that of {others}."
+    return f"The {num_orders:,} orders so far, the latest on {date}, followed each other like those of {others}."
+
+
+def _others(*, is_only: bool, raises: bool) -> str:
+    if is_only:
+        return f"customers who {'do not ' if raises else ''}come back"
+    return f"customers who {'stop buying' if raises else 'keep coming'}"
 
 
 def _compare(wording: Wording, value: float, usual: float, who: str, about: str) -> str:

@@ -80,6 +80,7 @@ _WANTS_ORDERS = tuple(
         "gap_longest_90d_days",
     )
 )
+_SPEND = tuple(SUMMARY_COLUMNS.index(f"spend_{days}d") for days in WINDOWS_DAYS)
 # What an average order of 90 days was; of one order it is the last.
 _ORDERS_90D = SUMMARY_COLUMNS.index("orders_90d")
 _OF_AN_ORDER = np.array(
@@ -126,18 +127,22 @@ def themes_of(summary: NDArray[np.float32], usual_gap_days: NDArray[np.float32])
     A window that silence has taken belongs to the silence, and so does the rhythm of a customer who is overdue: it is what makes
     the silence long. What cannot be told for want of orders belongs to their frequency. Of who bought on one day only, among
     others who come again, lateness, tenure and the number of orders are so many words for that; among others of the kind tenure
-    is nothing but the silence. The average order of who bought once in 90 days is the last order.
+    is nothing but the silence. The average order of who bought once in 90 days is the last order, and so is what somebody spent
+    who bought on one day only.
 
     summary        : float32[n, len(SUMMARY_COLUMNS)]
     usual_gap_days : float32[n], the usual mean gap in the customer's segment
     """
     themes = np.where(summary[:, _RECENCY, None] >= _SILENT_AFTER_DAYS, np.int8(SILENCE), _THEME_OF)
+    on_one_day = np.isnan(summary[:, _GAP])
     themes[np.ix_(np.flatnonzero(summary[:, _ORDERS_90D] == 1), _OF_AN_ORDER)] = LAST_ORDER
+    for column in _SPEND:
+        themes[on_one_day & (themes[:, column] != SILENCE), column] = LAST_ORDER
     for column in _WANTS_ORDERS:
         themes[np.isnan(summary[:, column]) & (themes[:, column] != SILENCE), column] = _FREQUENCY
     # NaN, where there is no rhythm, is not overdue.
     themes[np.ix_(np.flatnonzero(_OVERDUE.warns(summary[:, _LATENESS])), _PACE)] = SILENCE
-    on_one_day, among_their_like = np.isnan(summary[:, _GAP]), np.isnan(usual_gap_days)
+    among_their_like = np.isnan(usual_gap_days)
     themes[on_one_day, _LATENESS] = RHYTHM
     themes[on_one_day & among_their_like, _TENURE] = SILENCE
     alone = np.flatnonzero(on_one_day & ~among_their_like)

@@ -109,10 +109,10 @@ def _items(count: float) -> str:
 _WEEKDAYS = ("a Monday", "a Tuesday", "a Wednesday", "a Thursday", "a Friday", "a Saturday", "a Sunday")
 
 
-def _time_of_week(hours: float) -> str:
+def time_of_week(hours: float) -> str:
     """From hours since Monday 0:00; of a log that has days and no times it is always midnight, which nobody need be told."""
     day, hour = divmod(hours, 24)
-    return _WEEKDAYS[int(day) % 7] + (f" about {int(hour)}:00" if hour else "")
+    return _WEEKDAYS[int(day) % 7] + (f" about {int(hour)}:00 UTC" if hour else "")
 
 
 def _how_many(count: float) -> str:
@@ -271,7 +271,4 @@ WORDINGS: dict[str, Wording] = {
     ),
     "last_order_quantity": _wording("{} in the last order", "{who} usually buy {}", "Quantities are not known.", _items),
     "last_order_lines": _wording("{} in the last order", "{who} usually have {}", "Orders have one line each.", lines),
-    "last_order_time": _wording(
-        "The last order was on {}", "{who} usually buy on {}", "The time of the last order is not known.", _time_of_week
-    ),
 }
