@@ -97,8 +97,8 @@ def test_the_last_order_is_the_same_fact_live_and_in_the_snapshot(client: Ebbtid
 
 
 def test_the_order_that_a_call_brings_is_the_last_one(client: EbbtideClient) -> None:
-    bought = CustomerEvent(time_us=TRAINED_AS_OF_US + 1, amount_minor=12_345, num_lines=2, quantity=5.0)
-    values = {"last_order_amount": 123.45, "last_order_lines": 2, "last_order_quantity": 5, "last_order_discount_share": 0}
+    bought = CustomerEvent(time_us=TRAINED_AS_OF_US + 1, amount_minor=1_234_500, num_lines=200, quantity=999.0)
+    values = {"last_order_amount": 12_345, "last_order_lines": 200, "last_order_quantity": 999, "last_order_discount_share": 0}
     told = set()
     for number in range(NUM_CUSTOMERS):
         answer = client.score(f"c{number}", recent_events=[bought], include_reasons=True)
