@@ -22,8 +22,8 @@ _DESCRIBED = (AMOUNT, DISCOUNT, QUANTITY, LINES, TIME, TIME, TIME, TIME)
 FACT_OF_FEATURE: tuple[int, ...] = _DESCRIBED + _DESCRIBED
 NUM_FEATURES = len(FACT_OF_FEATURE)
 _OF_TIME = np.flatnonzero(np.array(_DESCRIBED) == TIME)
-HOURS_OF_DAY, _HOURS_OF_WEEK = 24, 168
-_HOUR_US = DAY_US // HOURS_OF_DAY
+_HOURS_OF_DAY, _HOURS_OF_WEEK = 24, 168
+_HOUR_US = DAY_US // _HOURS_OF_DAY
 _THURSDAY = 3  # 1970-01-01 was one, and weeks begin with Monday
 
 
@@ -40,7 +40,7 @@ def facts_of(
     last_order: NDArray[np.float32], last_purchase_us: NDArray[np.int64], is_told: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """float32[n, len(FACT_NAMES)], NaN where nobody knows."""
-    hours = (last_purchase_us / _HOUR_US + HOURS_OF_DAY * _THURSDAY) % _HOURS_OF_WEEK
+    hours = (last_purchase_us / _HOUR_US + _HOURS_OF_DAY * _THURSDAY) % _HOURS_OF_WEEK
     facts = np.column_stack([last_order, hours]).astype(np.float32)
     facts[:, ~is_told] = np.nan
     return facts
@@ -64,7 +64,7 @@ def interact(features: NDArray[np.float32], on_one_day: NDArray[np.bool_], usual
 def scale(facts: NDArray[np.float32]) -> NDArray[np.float32]:
     """float32[n, NUM_FEATURES // 2], on the scales that tokens have; 0 where a fact is not known."""
     amount, discount, quantity, lines, hours = np.nan_to_num(facts, nan=0.0).astype(np.float64).T
-    of_day, of_week = circle(hours / HOURS_OF_DAY), circle(hours / _HOURS_OF_WEEK)
+    of_day, of_week = circle(hours / _HOURS_OF_DAY), circle(hours / _HOURS_OF_WEEK)
     columns = [signed_log(amount), discount, signed_log(quantity), signed_log(lines), *of_day, *of_week]
     return np.stack(columns, axis=1).astype(np.float32)
 
