@@ -213,7 +213,7 @@ def _memory(schema: pa.Schema, num_customers: int) -> list[pa.Array]:
         pa.FixedSizeListArray.from_arrays(
             pa.array(np.zeros(num_customers * field.type.list_size), field.type.value_type), type=field.type
         )
-        for field in (schema.field("rhythm"), schema.field("state"), schema.field("summary"))
+        for field in map(schema.field, ("rhythm", "last_order", "state", "summary"))
     ]
     return [
         pa.array(np.ones(num_customers, np.int32)),

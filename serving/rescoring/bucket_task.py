@@ -155,6 +155,7 @@ def _bucket_batch(chosen: Chosen, scores: PartitionScores, inputs: SnapshotInput
         "expected_spend_365d": pa.array(scores.expected_spend_365d),
         "survival": lists("survival", scores.survival),
         "rhythm": lists("rhythm", chosen.rhythm),
+        "last_order": lists("last_order", chosen.last_order),
         "state": lists("state", scores.states),
         "summary": lists("summary", scores.summary),
     }

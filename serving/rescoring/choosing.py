@@ -28,6 +28,7 @@ class Chosen:
     store_id     : string[n]    where the customer last bought; "" where not known
     num_events, last_event_us, fingerprint : [n]   of the events before the instant
     rhythm       : int64[n, len(RHYTHM_COLUMNS)]   of the same events
+    last_order   : float32[n, len(LAST_ORDER_COLUMNS)]   of the last purchase among them
     initial      : float32[n, state_size]          states to begin from
     num_new      : int64[n]     events that these have yet to see
     is_rolled_on, is_changed : bool[n]    as in Begun
@@ -40,6 +41,7 @@ class Chosen:
     last_event_us: NDArray[np.int64]
     fingerprint: NDArray[np.uint64]
     rhythm: NDArray[np.int64]
+    last_order: NDArray[np.float32]
     initial: NDArray[np.float32]
     num_new: NDArray[np.int64]
     is_rolled_on: NDArray[np.bool_]
@@ -95,6 +97,7 @@ def choose(layers: Layers, memory: Memory | None, inputs: SnapshotInputs, buffer
             last_event_us=place_rows([one.last_event_us for one in asked], places),
             fingerprint=place_rows([one.fingerprint for one in begun], places),
             rhythm=place_rows([one.rhythm for one in begun], places),
+            last_order=place_rows([one.last_order for one in begun], places),
             initial=initial_states(memory, kept, is_rolled_on, state_size=inputs.state_size),
             num_new=place_rows([one.end - one.begin for one in begun], places),
             is_rolled_on=is_rolled_on,

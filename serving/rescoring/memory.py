@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from engine.errors import IntegrityError
 from engine.history.events import find_texts
+from engine.last_orders import LAST_ORDER_COLUMNS, read_orders
 from engine.partition import Partition
+from engine.schema import EventKind
 from engine.storage import StoreLike
-from kernels import NO_RHYTHM, extend_fingerprints, extend_rhythms, fingerprint_events, locate_instants
+from kernels import NO_RHYTHM, extend_fingerprints, extend_rhythms, find_latest, fingerprint_events, locate_instants
 from serving.snapshots import BucketFile, SnapshotInputs, floats, open_bucket_file, rhythms, snapshot_folder
 
 _Int64s = NDArray[np.int64]
@@ -21,6 +23,8 @@ _Int32s = NDArray[np.int32]
 _Codes = tuple[_Int32s, _Int32s, _Int32s, _Int32s, _Int32s, _Int32s]
 # of events, as fingerprints take them
 _Columns = tuple[_Int64s, NDArray[np.uint8], _Int64s, _Int64s, _Int64s, *_Codes]
+
+_BEGINNING_US = -(2**63)
 
 _logger = logging.getLogger(__name__)
 
@@ -33,6 +37,7 @@ class Memory:
     num_events   : int32[num_kept]              which the state covers: the customer's first ones
     fingerprint  : uint64[num_kept]             of these events
     rhythm       : int64[num_kept, len(RHYTHM_COLUMNS)]    of these events
+    last_order   : float32[num_kept, len(LAST_ORDER_COLUMNS)]    of the last purchase among these events
     states       : float32[num_kept, state_size]
     """
 
@@ -40,6 +45,7 @@ class Memory:
     num_events: NDArray[np.int32]
     fingerprint: NDArray[np.uint64]
     rhythm: NDArray[np.int64]
+    last_order: NDArray[np.float32]
     states: NDArray[np.float32]
 
 
@@ -50,6 +56,7 @@ class Begun:
     begin, end   : int64[n]                  rows of the events that a state has yet to see, all of them before the instant
     fingerprint  : uint64[n]                 of all events before the instant
     rhythm       : int64[n, len(RHYTHM_COLUMNS)]    of all events before the instant
+    last_order   : float32[n, len(LAST_ORDER_COLUMNS)]    of the last purchase before the instant, which each of them has
     is_rolled_on : bool[n]                   begins from a kept state
     is_changed   : bool[n]                   has a kept state that is of no use: its events are not the first ones any more
     """
@@ -58,6 +65,7 @@ class Begun:
     end: NDArray[np.int64]
     fingerprint: NDArray[np.uint64]
     rhythm: NDArray[np.int64]
+    last_order: NDArray[np.float32]
     is_rolled_on: NDArray[np.bool_]
     is_changed: NDArray[np.bool_]
 
@@ -77,6 +85,7 @@ def open_memory(store: StoreLike, snapshot_id: str, file: BucketFile, inputs: Sn
         num_events=batch.column("num_events").to_numpy(),
         fingerprint=batch.column("fingerprint").to_numpy(),
         rhythm=rhythms(batch),
+        last_order=floats(batch, "last_order"),
         states=floats(batch, "state"),
     )
 
@@ -158,9 +167,34 @@ def begin_from(
         end=end,
         fingerprint=fingerprint,
         rhythm=extend_rhythms(partition.timestamp_us, partition.kind, covered, end, rhythm),
+        last_order=_last_orders(memory, partition, kept, covered, end, as_of_us),
         is_rolled_on=is_rolled_on,
         is_changed=is_known & ~is_rolled_on,
     )
+
+
+def _last_orders(
+    memory: Memory | None,
+    partition: Partition,
+    kept: NDArray[np.int64],
+    begin: NDArray[np.int64],
+    end: NDArray[np.int64],
+    as_of_us: int,
+) -> NDArray[np.float32]:
+    """float32[n, len(LAST_ORDER_COLUMNS)]: of the last purchase in [begin, end), and what was kept where there is none.
+
+    What was covered is not looked at: of older events nobody reads the quantity, and the disk need not.
+    """
+    row = find_latest(
+        partition.timestamp_us, partition.kind, int(EventKind.PURCHASE), begin, end, since_us=_BEGINNING_US, before_us=as_of_us
+    )
+    has_news = row >= 0
+    if memory is None or has_news.all():
+        return read_orders(partition, row)
+    orders = np.empty((len(row), len(LAST_ORDER_COLUMNS)), np.float32)
+    orders[has_news] = read_orders(partition, row[has_news])
+    orders[~has_news] = memory.last_order[kept[~has_news]]
+    return orders
 
 
 def initial_states(

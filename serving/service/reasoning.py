@@ -20,6 +20,7 @@ from training.reasons import (
     THEMES,
     Explainer,
     Explanations,
+    Kept,
     Usual,
     measure_usual,
     write_sentences,
@@ -47,28 +48,24 @@ class SnapshotReasons:
 
         rows : columns of `snapshot_schema`, with MEMORY_COLUMNS
         """
-        return reason_columns(
-            self._explainer,
-            states=floats(rows, "state"),
-            summary=floats(rows, "summary"),
-            **{name: rows.column(name).to_numpy() for name in ("last_event_us", "num_events", "num_orders", "last_purchase_us")},
-        )
+        return reason_columns(self._explainer, kept_of(rows))
 
 
-def reason_columns(
-    explainer: Explainer,
-    *,
-    states: NDArray[np.float32],
-    summary: NDArray[np.float32],
-    last_event_us: NDArray[np.int64],
-    num_events: NDArray[np.int32],
-    num_orders: NDArray[np.int32],
-    last_purchase_us: NDArray[np.int64],
-) -> list[pa.Array]:
-    """Arrays of REASON_FIELDS; the arguments are those of `Explainer.explain` and `write_sentences`."""
-    found = explainer.explain(states, summary, last_event_us, num_events)
-    sentences = write_sentences(found, explainer.usual, num_orders=num_orders, last_purchase_us=last_purchase_us)
-    chain = np.full(len(states), found.chain / 100, np.float32)
+def kept_of(rows: pa.RecordBatch) -> Kept:
+    """What reasons are made of, as views of rows with MEMORY_COLUMNS."""
+    return Kept(
+        states=floats(rows, "state"),
+        summary=floats(rows, "summary"),
+        last_order=floats(rows, "last_order"),
+        **{name: rows.column(name).to_numpy() for name in ("last_event_us", "last_purchase_us", "num_events", "num_orders")},
+    )
+
+
+def reason_columns(explainer: Explainer, kept: Kept) -> list[pa.Array]:
+    """Arrays of REASON_FIELDS."""
+    found = explainer.explain(kept)
+    sentences = write_sentences(found, explainer.usual, num_orders=kept.num_orders, last_purchase_us=kept.last_purchase_us)
+    chain = np.full(len(kept), found.chain / 100, np.float32)
     described = pa.array([f"customers {explainer.usual.describe(which)}" for which in range(len(explainer.usual.num_customers))])
     segment = pa.DictionaryArray.from_arrays(pa.array(found.segment.astype(np.int8)), described)
     reasons = pa.FixedSizeListArray.from_arrays(_entries(found, sentences), type=REASON_FIELDS[-1].type)
@@ -101,16 +98,9 @@ def usual_of(snapshot: Snapshot, model: FittedModel, activity: DailyActivity) ->
     if snapshot.num_customers == 0:
         return None
     sample = np.linspace(0, snapshot.num_customers - 1, min(snapshot.num_customers, _SAMPLED_CUSTOMERS)).astype(np.int64)
-    rows = snapshot.take(sample, with_memory=True)
-    summary, last_event_us = floats(rows, "summary"), rows.column("last_event_us").to_numpy()
-    situation = situation_of(summary, last_event_us, np.full(len(sample), snapshot.inputs.as_of_us), activity)
-    return measure_usual(
-        summary,
-        floats(rows, "state"),
-        last_event_us,
-        rows.column("num_events").to_numpy(),
-        model.situation_normaliser.apply(situation),
-    )
+    kept = kept_of(snapshot.take(sample, with_memory=True))
+    situation = situation_of(kept.summary, kept.last_event_us, np.full(len(kept), snapshot.inputs.as_of_us), activity)
+    return measure_usual(kept, model.situation_normaliser.apply(situation))
 
 
 def why_no_reasons(snapshot: Snapshot) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from engine.last_orders import LAST_ORDER_COLUMNS
 from kernels import RHYTHM_COLUMNS, SUMMARY_COLUMNS
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
-MEMORY_COLUMNS: tuple[str, ...] = ("num_events", "last_event_us", "fingerprint", "rhythm", "state", "summary")
+MEMORY_COLUMNS: tuple[str, ...] = ("num_events", "last_event_us", "fingerprint", "rhythm", "last_order", "state", "summary")
 
 
 def snapshot_schema(num_bins: int, state_size: int) -> pa.Schema:
@@ -32,6 +33,7 @@ def snapshot_schema(num_bins: int, state_size: int) -> pa.Schema:
             pa.field("last_event_us", pa.int64(), nullable=False),  # of the last of these
             pa.field("fingerprint", pa.uint64(), nullable=False),  # of these events, as `fingerprint_events` takes it
             pa.field("rhythm", _lists(pa.int64(), len(RHYTHM_COLUMNS)), nullable=False),  # RHYTHM_COLUMNS, of these events
+            pa.field("last_order", _floats(len(LAST_ORDER_COLUMNS)), nullable=False),  # LAST_ORDER_COLUMNS, of the last purchase
             pa.field("state", _floats(state_size), nullable=False),  # the GRU's, after the last of these
             pa.field("summary", _floats(len(SUMMARY_COLUMNS)), nullable=False),  # SUMMARY_COLUMNS at as_of; NaN: not known
         ]

@@ -112,7 +112,7 @@ def survival(batch: pa.RecordBatch) -> NDArray[np.float32]:
 
 
 def floats(batch: pa.RecordBatch, name: str) -> NDArray[np.float32]:
-    """A column of lists of one length as float32[num_rows, length], as a view: "survival", "state", "summary"."""
+    """A column of lists of one length as float32[num_rows, length], as a view: "survival", "last_order", "state", "summary"."""
     values: NDArray[np.float32] = _lists(batch.column(name))
     return values
 

@@ -141,7 +141,7 @@ def trained_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _memory(schema: pa.Schema, num_customers: int) -> list[pa.Array]:
     """Columns of MEMORY_COLUMNS that no model made."""
-    of_one_length = (schema.field("rhythm").type, schema.field("state").type, schema.field("summary").type)
+    of_one_length = tuple(schema.field(name).type for name in ("rhythm", "last_order", "state", "summary"))
     lists = [
         pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(num_customers * of.list_size), of.value_type), type=of)
         for of in of_one_length

@@ -1,5 +1,7 @@
 """Why a customer scores as they do: contributions to the churn probability, and a sentence for each of the strongest.
 
+kept         what a snapshot keeps of customers
+last_order   facts about it, and the features by which a state goes with them
 subjects     what a reason may speak of, and which inputs belong to it
 risk         the probability and its gradient
 attribution  integrated gradients
@@ -12,6 +14,7 @@ sentences    a sentence for each reason
 """
 
 from training.reasons.explaining import NUM_REASONS, Explainer, Explanations
+from training.reasons.kept import Kept
 from training.reasons.segments import Usual, measure_usual
 from training.reasons.sentences import write_sentences
 from training.reasons.subjects import NUM_SUBJECTS, RECENT_EVENTS, SUBJECTS, Subject
@@ -25,6 +28,7 @@ __all__ = [
     "THEMES",
     "Explainer",
     "Explanations",
+    "Kept",
     "Subject",
     "Usual",
     "measure_usual",

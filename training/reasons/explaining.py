@@ -12,14 +12,20 @@ from kernels import SUMMARY_COLUMNS
 from training.inference import FittedModel
 from training.network.situation import situation_of
 from training.reasons.attribution import IntegratedGradients
+from training.reasons.kept import Kept
+from training.reasons.last_order import AMOUNT, LINES, QUANTITY, facts_of
 from training.reasons.leaders import find_leaders
-from training.reasons.risk import HorizonRisk, head_inputs
+from training.reasons.risk import HorizonRisk, coordinates
 from training.reasons.segments import CHAIN, Usual
-from training.reasons.subjects import subject_of_inputs
+from training.reasons.subjects import FIRST_FACT, subject_of_coordinates
 from training.reasons.themes import SILENCE, sum_by_theme, themes_of
 
 NUM_REASONS = 3
 _RECENCY, _GAP, _LATENESS = (SUMMARY_COLUMNS.index(name) for name in ("recency_days", "gap_mean_days", "lateness"))
+# Of the last order, what stands beside what.
+_TOLD_BESIDE = tuple(
+    (FIRST_FACT + told, FIRST_FACT + beside) for told, beside in ((AMOUNT, LINES), (LINES, AMOUNT), (QUANTITY, AMOUNT))
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +44,9 @@ class Explanations:
     points      : float32[n, NUM_REASONS], of the theme
     value       : float32[n, NUM_REASONS], the customer's, of the subject; NaN where not known
     usual       : float32[n, NUM_REASONS], in the segment; NaN where not known
-    aside_days  : float32[n, NUM_REASONS], what a sentence says beside its value: of a silence the customer's mean gap, where that
-                  goes with the points, and of who bought on one day only how long ago that was; NaN elsewhere
+    aside       : float32[n, NUM_REASONS], what a sentence says beside its value: of a silence the customer's mean gap, where that
+                  goes with the points, of who bought on one day only how many days ago that was, of what was spent in the last
+                  order its lines, and of how much was in it what was spent; NaN elsewhere
     is_timely   : bool[n, NUM_REASONS], of a silence: it is short and raises the risk, as the next purchase is not due yet, or
                   long and lowers it, as it is
     other       : float32[n], points of all other themes together
@@ -54,7 +61,7 @@ class Explanations:
     points: NDArray[np.float32]
     value: NDArray[np.float32]
     usual: NDArray[np.float32]
-    aside_days: NDArray[np.float32]
+    aside: NDArray[np.float32]
     is_timely: NDArray[np.bool_]
     other: NDArray[np.float32]
 
@@ -62,8 +69,8 @@ class Explanations:
 class Explainer:
     """Reasons for customers as of one instant, by one model.
 
-    The path goes straight from the usual customer of the segment to the customer. Along it the state moves with the numbers as it
-    usually does, and what is left of it by itself. A value that is usual in the segment so contributes nothing.
+    The path goes straight from the usual customer of the segment to the customer. Along it the state moves with the numbers and
+    the last order as it usually does, and what is left of it by itself. A value that is usual so contributes nothing.
 
     usual    : of the same instant, so that season and the chain's activity are the same on both ends
     activity : of the chain's days before the instant
@@ -75,49 +82,51 @@ class Explainer:
         self._as_of_us = as_of_us
         self._activity = activity
         self._gradients = IntegratedGradients(
-            HorizonRisk(model, horizon_days, usual.state_by_situation),
-            head_inputs(model, usual.states, usual.situation(as_of_us, activity), usual.state_by_situation),
-            subject_of_inputs(model.state_size),
+            HorizonRisk(model, horizon_days, usual.state_by_known),
+            coordinates(
+                model,
+                usual.states,
+                usual.situation(as_of_us, activity),
+                usual.usual_orders(),
+                usual.state_by_known,
+            ),
+            subject_of_coordinates(model.state_size),
         )
         self.usual_risk = self._gradients.start_probability  # float32[num_segments]
 
-    def contributions(
-        self, states: NDArray[np.float32], summary: NDArray[np.float32], last_event_us: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+    def contributions(self, kept: Kept) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
         """Of every subject: float32[n, NUM_SUBJECTS] in probability; and int64[n] segments, float32[n] churn probabilities.
 
         A row adds up to the probability less that of the segment's usual customer, to 1e-3.
         """
-        instants_us = np.full(len(states), self._as_of_us, np.int64)
-        situation = situation_of(summary, last_event_us, instants_us, self._activity)
-        segment = self.usual.segment_of(summary)
-        found = self._gradients.attribute(head_inputs(self._model, states, situation, self.usual.state_by_situation), segment)
+        return self._contributions(kept, self._facts(kept))
+
+    def _facts(self, kept: Kept) -> NDArray[np.float32]:
+        return facts_of(kept.last_order, kept.last_purchase_us, self.usual.is_told)
+
+    def _contributions(
+        self, kept: Kept, facts: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+        instants_us = np.full(len(kept), self._as_of_us, np.int64)
+        situation = situation_of(kept.summary, kept.last_event_us, instants_us, self._activity)
+        segment = self.usual.segment_of(kept.summary)
+        orders = self.usual.describe_orders(facts, kept.summary)
+        place = coordinates(self._model, kept.states, situation, orders, self.usual.state_by_known)
+        found = self._gradients.attribute(place, segment)
         return found.contributions, segment, found.probability
 
-    def explain(
-        self,
-        states: NDArray[np.float32],
-        summary: NDArray[np.float32],
-        last_event_us: NDArray[np.int64],
-        num_events: NDArray[np.int32],
-    ) -> Explanations:
-        """The strongest reasons of customers, from what a snapshot keeps of them.
-
-        states        : float32[n, state_size]
-        summary       : float32[n, len(SUMMARY_COLUMNS)], at the instant
-        last_event_us : int64[n], before the instant
-        num_events    : int32[n], before the instant
-        """
-        by_subject, segment, probability = self.contributions(states, summary, last_event_us)
-        themes = themes_of(summary, self.usual.summary[segment, _GAP])
+    def explain(self, kept: Kept) -> Explanations:
+        """The strongest reasons of customers, from what a snapshot keeps of them; all of it at the instant."""
+        facts = self._facts(kept)
+        by_subject, segment, probability = self._contributions(kept, facts)
+        themes = themes_of(kept.summary, self.usual.summary[segment, _GAP])
         by_theme = sum_by_theme(by_subject, themes)
         theme = _strongest(by_theme, probability - self.usual_risk[segment])
         chosen = np.take_along_axis(by_theme, theme, axis=1)
-        own = np.column_stack([summary, num_events.astype(np.float32)])
-        usual = np.column_stack([self.usual.summary, self.usual.num_events])[segment]
+        own = np.column_stack([kept.summary, facts, kept.num_events.astype(np.float32)])
+        usual = np.column_stack([self.usual.summary, self.usual.last_order, self.usual.num_events])[segment]
         subject = find_leaders(by_subject, themes, theme, chosen, own, usual)
         rhythm_days, is_timely = _silences(theme, chosen, own, usual)
-        on_one_day = (subject == _GAP) & np.isnan(own[:, _GAP, None])
         return Explanations(
             chain=100.0 * float(self.usual_risk[CHAIN]),
             baseline=100.0 * self.usual_risk[segment],
@@ -128,7 +137,7 @@ class Explainer:
             points=100.0 * chosen,
             value=np.take_along_axis(own, subject, axis=1),
             usual=np.take_along_axis(usual, subject, axis=1),
-            aside_days=np.where(on_one_day, own[:, _RECENCY, None], rhythm_days),
+            aside=_asides(subject, own, rhythm_days),
             is_timely=is_timely,
             other=100.0 * (by_theme.sum(axis=1) - chosen.sum(axis=1)),
         )
@@ -147,10 +156,17 @@ def _strongest(by_theme: NDArray[np.float32], difference: NDArray[np.float32]) -
     return np.take_along_axis(strongest, order, axis=1)
 
 
+def _asides(subject: NDArray[np.int64], own: NDArray[np.float32], rhythm_days: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`aside` of Explanations, given that of silences."""
+    for told, beside in _TOLD_BESIDE:
+        rhythm_days = np.where(subject == told, own[:, beside, None], rhythm_days)
+    return np.where((subject == _GAP) & np.isnan(own[:, _GAP, None]), own[:, _RECENCY, None], rhythm_days)
+
+
 def _silences(
     theme: NDArray[np.int64], points: NDArray[np.float32], own: NDArray[np.float32], usual: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Of silences, `aside_days` and `is_timely` of Explanations: NaN and False elsewhere."""
+    """Of silences, `aside` and `is_timely` of Explanations: NaN and False elsewhere."""
     is_silence = theme == SILENCE
     longer = own[:, [_RECENCY, _LATENESS]] - usual[:, [_RECENCY, _LATENESS]]
     agrees = longer[:, None, :] * points[:, :, None] > 0  # NaN agrees with nothing

@@ -1,6 +1,7 @@
 """The calibrated churn probability at one horizon as a function of the head's first layer, and its gradient, written out.
 
-The inputs are told in coordinates of their own: the situation, and what the state holds beyond what usually goes with it.
+The inputs are told in coordinates of their own: the situation, the last order, and what the state holds beyond what usually goes
+with them.
 """
 
 from __future__ import annotations
@@ -18,23 +19,22 @@ from training.network.hazard import HIGHEST_LOG_RATE, LOWEST_LOG_RATE, bin_width
 class HorizonRisk:
     """f(z), where z is what the first layer of the head gives before its SiLU.
 
-    first_weight : (H, I), of that layer by the coordinates of `head_inputs`, so that a gradient by z is brought back to them
-    N: customers, I: inputs of the head, H: its hidden units, K: hazard bins that begin before the horizon.
+    first_weight : (H, I), of that layer by `coordinates`, so that a gradient by z is brought back to them
+    N: customers, I: coordinates, H: its hidden units, K: hazard bins that begin before the horizon.
 
     No autograd: reasons are asked for inside inference mode, and the backward pass needs no more than is written here.
     """
 
-    def __init__(self, model: FittedModel, horizon_days: float, state_by_situation: NDArray[np.float32] | None = None) -> None:
+    def __init__(self, model: FittedModel, horizon_days: float, state_by_known: NDArray[np.float32]) -> None:
         first, second = (layer for layer in model.network_on("cpu").body if isinstance(layer, nn.Linear))
         edges = model.edges_days
         upper = int(np.searchsorted(edges, horizon_days))  # as training.predict.churn_probability reads between the edges
         before = float(edges[upper - 1]) if upper else 0.0
         rates = model.network_on("cpu").rates
-        self.first_weight = first.weight.detach()
-        if state_by_situation is not None:
-            by_state, by_situation = self.first_weight[:, : model.state_size], self.first_weight[:, model.state_size :]
-            with_it = by_situation + by_state @ torch.from_numpy(state_by_situation).T  # of the situation and what it moves
-            self.first_weight = torch.cat([by_state, with_it], dim=1)
+        by_state, by_situation = first.weight.detach().tensor_split([model.state_size], dim=1)
+        by_known = by_state @ torch.from_numpy(state_by_known).T  # what is known moves the state; the last order does no more
+        by_known[:, : by_situation.shape[1]] += by_situation
+        self.first_weight = torch.cat([by_state, by_known], dim=1)
         self._first_bias = first.bias.detach()
         self._second_weight = second.weight.detach()
         self._second_bias = second.bias.detach()
@@ -87,19 +87,21 @@ class HorizonRisk:
         return calibrated, torch.where(limited == hazard, self._slope * calibrated / limited, 0.0)
 
 
-def head_inputs(
+def coordinates(
     model: FittedModel,
     states: NDArray[np.float32],
     situation: NDArray[np.float32],
-    state_by_situation: NDArray[np.float32] | None = None,
+    last_order: NDArray[np.float32],
+    state_by_known: NDArray[np.float32],
 ) -> Tensor:
-    """What the head takes in, in coordinates: float32 (N, I), the states and behind them the standardised situation.
+    """What the head takes in, in other words: float32 (N, I), the states without what is known of them, and what is known: the
+    standardised situation and behind it the last order.
 
-    states             : float32[n, state_size]
-    situation          : float32[n, NUM_SITUATION_FEATURES], raw
-    state_by_situation : float32[NUM_SITUATION_FEATURES, state_size], of `Usual`: what the situation says of the state is taken
-                         off it, as a HorizonRisk with the same expects
+    states         : float32[n, state_size]
+    situation      : float32[n, NUM_SITUATION_FEATURES], raw
+    last_order     : float32[n, NUM_FEATURES], as training.reasons.last_order describes it
+    state_by_known : float32[NUM_SITUATION_FEATURES + NUM_FEATURES, state_size], of `Usual`: what situation and last order say of
+                     the state is taken off it, as a HorizonRisk with the same expects
     """
-    standardised = model.situation_normaliser.apply(situation)
-    own = states if state_by_situation is None else states - standardised @ state_by_situation
-    return torch.from_numpy(np.concatenate([own, standardised], axis=1))
+    known = np.concatenate([model.situation_normaliser.apply(situation), last_order], axis=1)
+    return torch.from_numpy(np.concatenate([states - known @ state_by_known, known], axis=1))

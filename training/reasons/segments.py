@@ -3,8 +3,8 @@
 What is usual is the median of each number by itself, so that it is somebody's number; a number that most of them lack is usually
 not known. The baseline of a segment is the customer to whom all of it applies.
 
-A state repeats much of what the numbers say. How it usually goes with them is learnt here by a linear regression, so that a
-reason that speaks of the state speaks of what is left.
+A state repeats much of what the numbers say, and of what the last order was. How it usually goes with them is learnt here by a
+linear regression, so that a reason that speaks of the state speaks of what is left.
 
 source : Aas, Jullum & Loland (2021), Artificial Intelligence 298, for contributions under the conditional mean of a Gaussian
 """
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from engine.activity import DailyActivity
 from kernels import SUMMARY_COLUMNS
 from training.network.situation import situation_of
+from training.reasons.kept import Kept
+from training.reasons.last_order import TIME, describe, facts_of, interact, usual_features, which_are_told
 from training.reasons.subjects import subject_of_situation
 from training.reasons.themes import SILENT_SUBJECTS
 
@@ -32,6 +34,9 @@ _GAP = SUMMARY_COLUMNS.index("gap_mean_days")
 # chains a hundredth of it explains .02 more of the variance of states held out, ten times as much .09 less.
 _RIDGE_CUSTOMERS = 10.0
 _RIDGE_SHARE = 0.1
+# The same of the last order, of which a state was made and which it need not guess at.
+_LAST_ORDER_RIDGE_SHARE = 0.01
+_LEAST_VARIANCE = 1e-9  # of a feature that says anything
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,21 +45,28 @@ class Usual:
 
     bounds_days        : float64[num_segments - 3], mean gaps at which one rhythm ends and the next begins
     summary            : float32[num_segments, len(SUMMARY_COLUMNS)]
+    last_order         : float32[num_segments, len(FACT_NAMES)], NaN where the log does not have it, and of its time
+    order_features     : float32[num_segments, NUM_FEATURES // 2], the same as features
+    is_told            : bool[len(FACT_NAMES)], whether it does
     states             : float32[num_segments, state_size], mean states
     last_event_us      : int64[num_segments]
     num_events         : float32[num_segments]
     num_customers      : int64[num_segments], that it was measured on; the chain's numbers stand in where they are too few
-    state_by_situation : float32[NUM_SITUATION_FEATURES, state_size], by how much a state usually changes with each standardised
-                         feature; 0 for what all customers share and for the time since
+    state_by_known     : float32[NUM_SITUATION_FEATURES + NUM_FEATURES, state_size], by how much a state usually changes with each
+                         standardised feature of the situation and each of the last order; 0 for what all customers share and for
+                         the time since
     """
 
     bounds_days: NDArray[np.float64]
     summary: NDArray[np.float32]
+    last_order: NDArray[np.float32]
+    order_features: NDArray[np.float32]
+    is_told: NDArray[np.bool_]
     states: NDArray[np.float32]
     last_event_us: NDArray[np.int64]
     num_events: NDArray[np.float32]
     num_customers: NDArray[np.int64]
-    state_by_situation: NDArray[np.float32]
+    state_by_known: NDArray[np.float32]
 
     def segment_of(self, summary: NDArray[np.float32]) -> NDArray[np.int64]:
         """int64[n], the segment of each customer, from float32[n, len(SUMMARY_COLUMNS)].
@@ -70,6 +82,14 @@ class Usual:
         """The situations of the baselines: float32[num_segments, NUM_SITUATION_FEATURES]."""
         instants_us = np.full(len(self.summary), as_of_us, np.int64)
         return situation_of(self.summary, self.last_event_us, instants_us, activity)
+
+    def describe_orders(self, facts: NDArray[np.float32], summary: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Last orders as features: float32[n, NUM_FEATURES], from float32[n, len(FACT_NAMES)] and the customers' summaries."""
+        return describe(facts, np.isnan(summary[:, _GAP]), self.order_features[ONE_DAY])
+
+    def usual_orders(self) -> NDArray[np.float32]:
+        """The same of the baselines: float32[num_segments, NUM_FEATURES]."""
+        return interact(self.order_features, np.isnan(self.summary[:, _GAP]), self.order_features[ONE_DAY])
 
     def describe(self, segment: int) -> str:
         """Who is in a segment, to be read after "customers "."""
@@ -87,45 +107,52 @@ class Usual:
         return f"who buy every {bounds[place - 1]} to {_days(bounds[place])}"
 
 
-def measure_usual(
-    summary: NDArray[np.float32],
-    states: NDArray[np.float32],
-    last_event_us: NDArray[np.int64],
-    num_events: NDArray[np.int32],
-    standardised: NDArray[np.float32],
-) -> Usual:
-    """Look at the eligible customers of an instant, or at a sample of them.
+def measure_usual(kept: Kept, standardised: NDArray[np.float32]) -> Usual:
+    """Look at the eligible customers of an instant, one or more, or at a sample of them.
 
-    summary       : float32[n, len(SUMMARY_COLUMNS)], n > 0
-    states        : float32[n, state_size]
-    last_event_us : int64[n]
-    num_events    : int32[n]
-    standardised  : float32[n, NUM_SITUATION_FEATURES], as the model's head takes it
+    standardised : float32[n, NUM_SITUATION_FEATURES], their situations as the model's head takes them
     """
+    summary, states = kept.summary, kept.states
+    is_told = which_are_told(kept.last_order)
+    facts = facts_of(kept.last_order, kept.last_purchase_us, is_told)
     bounds_days = _bounds(summary[:, _GAP])
     segment = _place(summary, bounds_days)
     members = [np.arange(len(summary)), *(np.flatnonzero(segment == which) for which in range(1, len(bounds_days) + 3))]
     counts = np.array([len(rows) for rows in members])
     measured = [rows if len(rows) >= FEWEST_CUSTOMERS else members[CHAIN] for rows in members]
+    last_order = np.stack([_medians(facts[rows]) for rows in measured])
+    last_order[:, TIME] = np.nan
+    features = np.stack([usual_features(order, facts[rows]) for order, rows in zip(last_order, measured, strict=True)])
     return Usual(
         bounds_days=bounds_days,
         summary=np.stack([_medians(summary[rows]) for rows in measured]),
         states=np.stack([states[rows].mean(axis=0, dtype=np.float64) for rows in measured]).astype(np.float32),
-        last_event_us=np.array([np.sort(last_event_us[rows])[(len(rows) - 1) // 2] for rows in measured]),
-        num_events=np.array([np.sort(num_events[rows])[(len(rows) - 1) // 2] for rows in measured], np.float32),
+        last_order=last_order,
+        order_features=features,
+        is_told=is_told,
+        last_event_us=np.array([np.sort(kept.last_event_us[rows])[(len(rows) - 1) // 2] for rows in measured]),
+        num_events=np.array([np.sort(kept.num_events[rows])[(len(rows) - 1) // 2] for rows in measured], np.float32),
         num_customers=np.where(np.arange(len(counts)) == CHAIN, np.maximum(counts, FEWEST_CUSTOMERS), counts),
-        state_by_situation=_regress(states, standardised),
+        state_by_known=_regress(states, standardised, describe(facts, np.isnan(summary[:, _GAP]), features[ONE_DAY])),
     )
 
 
-def _regress(states: NDArray[np.float32], standardised: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Ridge regression of the states: float32[NUM_SITUATION_FEATURES, state_size]."""
+def _regress(
+    states: NDArray[np.float32], standardised: NDArray[np.float32], last_order: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Ridge regression of the states: float32[NUM_SITUATION_FEATURES + NUM_FEATURES, state_size]."""
     subject = subject_of_situation()
     own = np.flatnonzero((subject >= 0) & ~np.isin(subject, SILENT_SUBJECTS))  # time that passes changes no state
-    causes, states_away = (values - values.mean(axis=0, dtype=np.float64) for values in (standardised[:, own], states))
-    ridge = _RIDGE_CUSTOMERS + _RIDGE_SHARE * len(states)
-    change = np.zeros((standardised.shape[1], states.shape[1]), np.float32)
-    change[own] = np.linalg.solve(causes.T @ causes + ridge * np.eye(len(own)), causes.T @ states_away)
+    known = np.concatenate([standardised[:, own], last_order], axis=1)
+    causes, states_away = (values - values.mean(axis=0, dtype=np.float64) for values in (known, states))
+    variance = (causes[:, len(own) :] ** 2).mean(axis=0)
+    of_last_order = (_RIDGE_CUSTOMERS + _LAST_ORDER_RIDGE_SHARE * len(states)) * np.where(
+        variance > _LEAST_VARIANCE, variance, 1.0
+    )
+    ridge = np.concatenate([np.full(len(own), _RIDGE_CUSTOMERS + _RIDGE_SHARE * len(states)), of_last_order])
+    change = np.zeros((standardised.shape[1] + last_order.shape[1], states.shape[1]), np.float32)
+    places = np.concatenate([own, standardised.shape[1] + np.arange(last_order.shape[1])])
+    change[places] = np.linalg.solve(causes.T @ causes + np.diag(ridge), causes.T @ states_away)
     return change
 
 

@@ -9,16 +9,24 @@ from numpy.typing import NDArray
 from engine.instants import DAY_US, format_instant
 from kernels import SUMMARY_COLUMNS
 from training.reasons.explaining import Explanations
+from training.reasons.last_order import AMOUNT, FACT_NAMES, LINES, QUANTITY, TIME
 from training.reasons.segments import CHAIN, Usual
-from training.reasons.subjects import RECENT_EVENTS, SUBJECTS
-from training.reasons.wording import WORDINGS, Wording, ago, every
+from training.reasons.subjects import FIRST_FACT, RECENT_EVENTS, SUBJECTS
+from training.reasons.wording import WORDINGS, Wording, ago, every, lines, money, time_of_week
+
+_RECENCY, _TIME = SUMMARY_COLUMNS.index("recency_days"), FIRST_FACT + TIME
 
 # As many significant digits of each value as its sentence shows: money and the number of orders need the most.
 _DIGITS = np.array([4 if subject.name.startswith(("spend_", "basket_90d")) else 3 for subject in SUBJECTS])
 _DIGITS[RECENT_EVENTS] = 6
+_DIGITS[FIRST_FACT + AMOUNT] = 4
+# Of what stands beside it, 0 for whole days.
+_ASIDE_DIGITS = np.zeros(len(SUBJECTS), np.int64)
+_ASIDE_DIGITS[[_RECENCY, FIRST_FACT + AMOUNT, FIRST_FACT + QUANTITY, FIRST_FACT + LINES]] = 2, 3, 4, 4
 
-_IS_TIME_AGO = np.array([subject.name in WORDINGS and WORDINGS[subject.name].render is ago for subject in SUBJECTS])
-_RECENCY = SUMMARY_COLUMNS.index("recency_days")
+_IS_FLOORED = np.array([subject.name in WORDINGS and WORDINGS[subject.name].render is ago for subject in SUBJECTS])
+_IS_FLOORED[_TIME] = True
+_IS_FACT = np.array([subject.name in FACT_NAMES for subject in SUBJECTS])
 
 # So few are written one by one: looking for equal ones would cost more than it saves.
 _FEW_CUSTOMERS = 16
@@ -36,43 +44,62 @@ def write_sentences(
     is_events = subject == RECENT_EVENTS
     # A thousand customers need a few hundred sentences between them, so that each is written once.
     told = np.where(is_events, np.repeat(num_orders, width), found.value.ravel())
-    value = np.where(_IS_TIME_AGO[subject], np.floor(told), _rounded(told, _DIGITS[subject]))
-    is_silence = subject == _RECENCY
-    aside_days = np.where(is_silence, _rounded(found.aside_days.ravel(), 2), np.floor(found.aside_days.ravel()))
+    value = np.where(_IS_FLOORED[subject], np.floor(told), _rounded(told, _DIGITS[subject]))
+    beside, digits = found.aside.ravel(), _ASIDE_DIGITS[subject]
+    aside = np.where(digits > 0, _rounded(beside, np.maximum(digits, 1)), np.floor(beside))
+    is_only = _IS_FACT[subject] & (np.repeat(num_orders, width) == 1)
     day = np.where(is_events, np.repeat(last_purchase_us // DAY_US, width), 0)
 
     def write(row: int) -> str:
         if is_events[row]:
             return _of_events(round(value[row]), format_instant(int(day[row]) * DAY_US), raises=bool(found.points.flat[row] > 0))
+        if subject[row] == _TIME:
+            return _of_time(float(value[row]), is_only=bool(is_only[row]), raises=bool(found.points.flat[row] > 0))
         who = _who(int(found.segment[row // width]))
-        about = "" if np.isnan(aside_days[row]) else _aside(float(aside_days[row]), is_silence=bool(is_silence[row]))
+        about = "" if np.isnan(aside[row]) else _aside(int(subject[row]), float(aside[row]))
         if found.is_timely.flat[row]:
             about += ": the next purchase is not due yet" if found.points.flat[row] > 0 else ": the next purchase is due"
-        return _compare(WORDINGS[SUBJECTS[subject[row]].name], float(value[row]), float(found.usual.flat[row]), who, about)
+        sentence = _compare(WORDINGS[SUBJECTS[subject[row]].name], float(value[row]), float(found.usual.flat[row]), who, about)
+        return sentence.replace("last order", "only order so far") if is_only[row] else sentence
 
     if len(subject) <= width * _FEW_CUSTOMERS:
         return pa.array([write(row) for row in range(len(subject))], pa.string())
-    raises = (is_events | found.is_timely.ravel()) & (found.points.ravel() > 0)
+    raises = (is_events | (subject == _TIME) | found.is_timely.ravel()) & (found.points.ravel() > 0)
     segment = np.repeat(found.segment, width)
-    known, before = (np.nan_to_num(values, nan=-1e30) for values in (value, aside_days))  # NaN is not equal to itself
-    keys = np.stack([subject, segment, raises, found.is_timely.ravel(), day, known, before], axis=1).astype(np.float64)
+    known, before = (np.nan_to_num(values, nan=-1e30) for values in (value, aside))  # NaN is not equal to itself
+    keys = np.stack([subject, segment, raises, found.is_timely.ravel(), is_only, day, known, before], axis=1).astype(np.float64)
     _, first, place = np.unique(_bytes_of(keys), return_index=True, return_inverse=True)
     return pa.array([write(int(row)) for row in first], pa.string()).take(pa.array(place.ravel()))
 
 
-def _aside(days: float, *, is_silence: bool) -> str:
-    return f", after buying every {every(days)} on average" if is_silence else f", {ago(days)} ago"
+def _aside(subject: int, value: float) -> str:
+    if subject == _RECENCY:
+        return f", after buying every {every(value)} on average"
+    if subject == FIRST_FACT + AMOUNT:
+        return f", on {lines(value)}"
+    if _IS_FACT[subject]:
+        return f", for {money(value)}"
+    return f", {ago(value)} ago"
+
+
+def _of_time(hours: float, *, is_only: bool, raises: bool) -> str:
+    """Of a time nothing is usual: that of half the customers is no time at all."""
+    which = "only order so far" if is_only else "last order"
+    return f"The {which} was on {time_of_week(hours)}, as is more common among {_others(is_only=is_only, raises=raises)}."
 
 
 def _of_events(num_orders: int, date: str, *, raises: bool) -> str:
-    """What no number says; of the orders themselves no more is kept than when the last one was."""
+    """What no number says; of the orders themselves no more is kept than what the last one was."""
+    others = _others(is_only=num_orders < 2, raises=raises)
     if num_orders < 2:
-        return f"What was in the one order so far ({date}) is like that of customers who {'do not ' if raises else ''}come back."
-    kind = "stop buying" if raises else "keep coming"
-    return (
-        f"The latest of {num_orders:,} orders ({date}), what was in it and how it followed those before, is like that of "
-        f"customers who {kind}."
-    )
+        return f"The one order so far ({date}) is on the whole like that of {others}."
+    return f"The {num_orders:,} orders so far, the latest on {date}, followed each other like those of {others}."
+
+
+def _others(*, is_only: bool, raises: bool) -> str:
+    if is_only:
+        return f"customers who {'do not ' if raises else ''}come back"
+    return f"customers who {'stop buying' if raises else 'keep coming'}"
 
 
 def _compare(wording: Wording, value: float, usual: float, who: str, about: str) -> str:

@@ -11,6 +11,7 @@ from engine.catalogue_entry import Worry
 from engine.indicators import INDICATORS
 from kernels import SUMMARY_COLUMNS
 from training.network.situation import SITUATION_NAMES
+from training.reasons.last_order import FACT_OF_FEATURE
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +30,7 @@ def _further(name: str, unit: str, worry: Worry) -> Subject:
     return Subject(name=name, unit=unit, worry=worry)
 
 
-# The catalogue, and what else the summary has; in the order of the summary.
+# The catalogue, and what else the summary has, in the order of the summary; then what is behind it.
 SUBJECTS: tuple[Subject, ...] = (
     *(
         Subject(name=column.name, unit=indicator.unit, worry=column.worry)
@@ -44,10 +45,17 @@ SUBJECTS: tuple[Subject, ...] = (
     _further("gap_latest_days", "days", Worry.ABOVE),
     _further("lines_per_order_90d", "per order", Worry.BELOW),
     _further("returns_90d", "returns", Worry.ABOVE),
+    # of the last order, in the order of FACT_NAMES
+    _further("last_order_amount", "major units", Worry.BELOW),
+    _further("last_order_discount_share", "share", Worry.ABOVE),
+    _further("last_order_quantity", "items", Worry.BELOW),
+    _further("last_order_lines", "lines", Worry.BELOW),
+    _further("last_order_time", "hours since Monday 0:00", Worry.ABOVE),
     _further("recent_events", "events", Worry.BELOW),  # what the state holds beyond what usually goes with the numbers above
 )
 NUM_SUBJECTS = len(SUBJECTS)
 RECENT_EVENTS = NUM_SUBJECTS - 1
+FIRST_FACT = len(SUMMARY_COLUMNS)  # of the last order
 
 # Inputs that are no number of the summary go to the one that says most nearly the same.
 _BELONGS_TO: dict[str, str] = {
@@ -67,9 +75,10 @@ def subject_of_situation() -> NDArray[np.int64]:
     return np.array([_subject_of(name.removesuffix("_missing")) for name in SITUATION_NAMES])
 
 
-def subject_of_inputs(state_size: int) -> NDArray[np.int64]:
-    """The same of each input of the head: int64[state_size + NUM_SITUATION_FEATURES], in the order in which it takes them."""
-    return np.concatenate([np.full(state_size, RECENT_EVENTS), subject_of_situation()])
+def subject_of_coordinates(state_size: int) -> NDArray[np.int64]:
+    """The same of each column of `risk.coordinates`: int64[state_size + NUM_SITUATION_FEATURES + NUM_FEATURES]."""
+    of_last_order = FIRST_FACT + np.array(FACT_OF_FEATURE)
+    return np.concatenate([np.full(state_size, RECENT_EVENTS), subject_of_situation(), of_last_order])
 
 
 def _subject_of(name: str) -> int:

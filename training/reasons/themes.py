@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from engine.indicators import COLUMNS
 from kernels import SUMMARY_COLUMNS, TOTAL_DAYS, WINDOWS_DAYS
+from training.reasons.last_order import FACT_NAMES, TIME
 
-_SILENT, _FREQUENT, _RHYTHMIC, _REMEMBERED = "silence", "frequency", "rhythm", "recent_events"
+_SILENT, _FREQUENT, _RHYTHMIC, _LAST, _REMEMBERED = "silence", "frequency", "rhythm", "last_order", "recent_events"
 
 _MEMBERS: dict[str, tuple[str, ...]] = {
     _SILENT: ("recency_days", "lateness"),
@@ -49,15 +50,20 @@ _MEMBERS: dict[str, tuple[str, ...]] = {
     "visits": ("days_since_visit", "days_since_login", "visits_30d", "logins_30d"),
     "opinion": ("rating_mean_180d", "rating_change_180d", "complaints_90d"),
     "contacts": ("contacts_90d", "contact_response_90d"),
+    _LAST: tuple(name for name in FACT_NAMES if name != FACT_NAMES[TIME]),
+    "hours": (FACT_NAMES[TIME],),
     _REMEMBERED: (),  # what the state remembers beyond all of them
 }
 THEMES: tuple[str, ...] = tuple(_MEMBERS)
 NUM_THEMES = len(THEMES)
-SILENCE, _FREQUENCY, RHYTHM, REMEMBERED = (THEMES.index(name) for name in (_SILENT, _FREQUENT, _RHYTHMIC, _REMEMBERED))
+SILENCE, _FREQUENCY, RHYTHM, LAST_ORDER, REMEMBERED = (
+    THEMES.index(name) for name in (_SILENT, _FREQUENT, _RHYTHMIC, _LAST, _REMEMBERED)
+)
 _THEME_OF_NAME = {member: theme for theme, members in _MEMBERS.items() for member in members}
 
-# Of each subject: SUMMARY_COLUMNS, and the recent events behind them.
-_THEME_OF = np.array([*(THEMES.index(_THEME_OF_NAME[name]) for name in SUMMARY_COLUMNS), REMEMBERED], np.int8)
+# Of each subject: the numbers, and the recent events behind them.
+_NUMBERS = (*SUMMARY_COLUMNS, *FACT_NAMES)
+_THEME_OF = np.array([*(THEMES.index(_THEME_OF_NAME[name]) for name in _NUMBERS), REMEMBERED], np.int8)
 _IN_THEME = (_THEME_OF[:, None] == np.arange(NUM_THEMES)).astype(np.float32)  # (subjects, themes)
 SILENT_SUBJECTS = np.flatnonzero(_THEME_OF == SILENCE)
 _RECENCY, _LATENESS, _GAP, _TENURE = (
@@ -73,6 +79,15 @@ _WANTS_ORDERS = tuple(
         "channel_switch_rate_90d",
         "gap_longest_90d_days",
     )
+)
+_SPEND = tuple(SUMMARY_COLUMNS.index(f"spend_{days}d") for days in WINDOWS_DAYS)
+# What an average order of 90 days was; of one order it is the last.
+_ORDERS_90D = SUMMARY_COLUMNS.index("orders_90d")
+_OF_AN_ORDER = np.array(
+    [
+        SUMMARY_COLUMNS.index(name)
+        for name in ("basket_90d", "lines_per_order_90d", "categories_per_order_90d", "discount_share_90d")
+    ]
 )
 _MOST = 0.5  # of a window
 _PACE = np.array([SUMMARY_COLUMNS.index(name) for name in _MEMBERS[_RHYTHMIC] if name.startswith("gap_")])
@@ -92,6 +107,8 @@ def _silent_after(name: str) -> float:
     """
     if _THEME_OF_NAME[name] in ("visits", "opinion", "contacts"):
         return np.inf
+    if name in FACT_NAMES:
+        return np.inf  # it was what it was
     if total_days := TOTAL_DAYS[SUMMARY_COLUMNS.index(name)]:
         return _MOST * total_days
     window = re.search(r"_(\d+)d(_days)?$", name)
@@ -101,7 +118,7 @@ def _silent_after(name: str) -> float:
     return (_MOST if is_of_counts else 1.0) * float(window[1])
 
 
-_SILENT_AFTER_DAYS = np.array([*(_silent_after(name) for name in SUMMARY_COLUMNS), np.inf], np.float32)
+_SILENT_AFTER_DAYS = np.array([*(_silent_after(name) for name in _NUMBERS), np.inf], np.float32)
 
 
 def themes_of(summary: NDArray[np.float32], usual_gap_days: NDArray[np.float32]) -> NDArray[np.int8]:
@@ -110,17 +127,22 @@ def themes_of(summary: NDArray[np.float32], usual_gap_days: NDArray[np.float32])
     A window that silence has taken belongs to the silence, and so does the rhythm of a customer who is overdue: it is what makes
     the silence long. What cannot be told for want of orders belongs to their frequency. Of who bought on one day only, among
     others who come again, lateness, tenure and the number of orders are so many words for that; among others of the kind tenure
-    is nothing but the silence.
+    is nothing but the silence. The average order of who bought once in 90 days is the last order, and so is what somebody spent
+    who bought on one day only.
 
     summary        : float32[n, len(SUMMARY_COLUMNS)]
     usual_gap_days : float32[n], the usual mean gap in the customer's segment
     """
     themes = np.where(summary[:, _RECENCY, None] >= _SILENT_AFTER_DAYS, np.int8(SILENCE), _THEME_OF)
+    on_one_day = np.isnan(summary[:, _GAP])
+    themes[np.ix_(np.flatnonzero(summary[:, _ORDERS_90D] == 1), _OF_AN_ORDER)] = LAST_ORDER
+    for column in _SPEND:
+        themes[on_one_day & (themes[:, column] != SILENCE), column] = LAST_ORDER
     for column in _WANTS_ORDERS:
         themes[np.isnan(summary[:, column]) & (themes[:, column] != SILENCE), column] = _FREQUENCY
     # NaN, where there is no rhythm, is not overdue.
     themes[np.ix_(np.flatnonzero(_OVERDUE.warns(summary[:, _LATENESS])), _PACE)] = SILENCE
-    on_one_day, among_their_like = np.isnan(summary[:, _GAP]), np.isnan(usual_gap_days)
+    among_their_like = np.isnan(usual_gap_days)
     themes[on_one_day, _LATENESS] = RHYTHM
     themes[on_one_day & among_their_like, _TENURE] = SILENCE
     alone = np.flatnonzero(on_one_day & ~among_their_like)
@@ -133,6 +155,6 @@ def sum_by_theme(by_subject: NDArray[np.float32], themes: NDArray[np.int8]) -> N
     """float32[n, NUM_THEMES], from float32[n, num_subjects] and int8[n, num_subjects]."""
     moved = np.where(themes == _THEME_OF, np.float32(0), by_subject)
     totals: NDArray[np.float32] = (by_subject - moved) @ _IN_THEME
-    for theme in (SILENCE, RHYTHM, _FREQUENCY):  # where any moves to
+    for theme in (SILENCE, RHYTHM, _FREQUENCY, LAST_ORDER):  # where any moves to
         totals[:, theme] += np.where(themes == theme, moved, 0).sum(axis=1)
     return totals

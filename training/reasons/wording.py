@@ -98,8 +98,21 @@ def _counted(noun: str, of_what: str = "") -> Render:
     return render
 
 
-def _lines(count: float) -> str:
+def lines(count: float) -> str:
     return "1 line" if number(count) == "1" else f"{number(count)} lines"
+
+
+def _items(count: float) -> str:
+    return "1 item" if number(count) == "1" else f"{number(count)} items"
+
+
+_WEEKDAYS = ("a Monday", "a Tuesday", "a Wednesday", "a Thursday", "a Friday", "a Saturday", "a Sunday")
+
+
+def time_of_week(hours: float) -> str:
+    """From hours since Monday 0:00; of a log that has days and no times it is always midnight, which nobody need be told."""
+    day, hour = divmod(hours, 24)
+    return _WEEKDAYS[int(day) % 7] + (f" about {int(hour)}:00 UTC" if hour else "")
 
 
 def _how_many(count: float) -> str:
@@ -136,7 +149,7 @@ def _spend_within(days: int) -> Wording:
     return _wording(f"Spent {{}} in the last {days} days", "{who} usually spend {}", "Amounts are not known", _spent)
 
 
-# Of every number of the summary.
+# Of every number of the summary, and of the last order.
 WORDINGS: dict[str, Wording] = {
     "recency_days": _wording("Last bought {} ago", "{who} usually did {} ago", "Has not bought yet", ago),
     "tenure_days": _wording("First bought {} ago", "{who} usually did {} ago", "Has not bought yet", ago),
@@ -249,5 +262,13 @@ WORDINGS: dict[str, Wording] = {
     ),
     "gap_latest_days": _wording("The pause before the last purchase was {}", "{who} usually had one of {}", _ONE_DAY, duration),
     "returns_90d": _wording("{} in the last 90 days", "{who} usually have {}", "Returns are not known", _counted("return")),
-    "lines_per_order_90d": _wording("{} in an average order of the last 90 days", "{who} usually have {}", _NO_ORDER_90D, _lines),
+    "lines_per_order_90d": _wording("{} in an average order of the last 90 days", "{who} usually have {}", _NO_ORDER_90D, lines),
+    "last_order_amount": _wording(
+        "Spent {} in the last order", "{who} usually spend {}", "The amount of orders is not known.", _spent
+    ),
+    "last_order_discount_share": _wording(
+        "{} of the price of the last order was discounted", "{who} usually get {}", "Discounts are not known.", percent
+    ),
+    "last_order_quantity": _wording("{} in the last order", "{who} usually buy {}", "Quantities are not known.", _items),
+    "last_order_lines": _wording("{} in the last order", "{who} usually have {}", "Orders have one line each.", lines),
 }

@@ -13,6 +13,7 @@ from engine.hashing import hash_text
 from engine.history.customer_events import Columns, CustomerEvents, merge
 from engine.indicators import summarise_customer
 from engine.instants import DAY_US
+from engine.last_orders import read_orders
 from engine.schema import EventKind
 from serving.answers import CustomerAnswer, CustomerScore, IneligibleReason
 from serving.risk import DEFAULT_THRESHOLDS, risk_scores
@@ -23,6 +24,7 @@ from serving.wire.events import BroughtEvents
 from training.network.situation import situation_of_one
 from training.network.spend import expected_spend
 from training.predict import churn_probability_of_one, clip_survival, expected_days_of_one
+from training.reasons import Kept
 
 
 def score_known(
@@ -160,17 +162,16 @@ def _score(
     grade = DEFAULT_THRESHOLDS.grade(risk)
     reasons = None
     if include_reasons:
-        reasons = explain_live(
-            state,
-            rolled=rolled,
+        kept = Kept(
+            states=rolled[None],
             summary=summary,
-            last_event_us=last_event_us,
-            num_events=end,
-            num_orders=len(purchases),
-            last_purchase_us=last_purchase_us,
-            as_of_us=as_of_us,
-            activity=activity,
+            last_order=read_orders(partition, purchases[-1:]),
+            last_event_us=np.array([last_event_us], np.int64),
+            last_purchase_us=np.array([last_purchase_us], np.int64),
+            num_events=np.array([end], np.int32),
+            num_orders=np.array([len(purchases)], np.int32),
         )
+        reasons = explain_live(state, kept, as_of_us=as_of_us, activity=activity)
     score = CustomerScore(
         customer_id=customer_id,
         churn_probability=float(probability),

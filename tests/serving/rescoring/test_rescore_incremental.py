@@ -18,13 +18,14 @@ from engine.executors import InlineExecutor
 from engine.history import Buffers, Continuation, History, Reach, checks
 from engine.ingest import ingest
 from engine.instants import DAY_US, format_instant
+from engine.last_orders import read_orders
 from engine.partition import Partition
 from engine.upkeep import compact, erase_from_history
 from kernels import fingerprint_events
 from serving.rescoring import bucket_task, memory, scorer
 from serving.rescoring import rescore as rescoring
 from serving.rescoring.rescore import RescoreReport, rescore
-from serving.snapshots import erase_from_snapshots, open_snapshot, set_current, snapshot_folder
+from serving.snapshots import erase_from_snapshots, floats, open_snapshot, set_current, snapshot_folder
 from tests.serving.conftest import TRAINED_AS_OF_US
 
 _WEEK_US = 7 * DAY_US
@@ -49,7 +50,7 @@ def assert_same_scores(store: Path, ours: str, theirs: str, *, within: float = 1
     for one, other in zip(open_snapshot(store, ours).files, open_snapshot(store, theirs).files, strict=True):
         for name in _SAME:
             assert one.column(name).equals(other.column(name)), name
-        for name in ("rhythm", "summary"):
+        for name in ("rhythm", "last_order", "summary"):
             np.testing.assert_array_equal(*(file.column(name).flatten().to_numpy() for file in (one, other)))
         for name in _SCORES:
             values = [_numbers(file.column(name)) for file in (one, other)]
@@ -60,9 +61,9 @@ def _numbers(column: pa.Array) -> np.ndarray:
     return (column.flatten() if isinstance(column, pa.FixedSizeListArray) else column).to_numpy()
 
 
-def ingest_lines(store: Path, *lines: str) -> None:
+def ingest_lines(store: Path, *lines: str, columns: str = "customer_id,timestamp,order_id,amount,store_id") -> None:
     source = store / "more.csv"
-    source.write_text("\n".join(["customer_id,timestamp,order_id,amount,store_id", *lines]))
+    source.write_text("\n".join([columns, *lines]))
     ingest(store, [source])
 
 
@@ -135,6 +136,29 @@ def test_the_scores_are_those_of_a_full_rescoring_whatever_happened(store: Path,
     assert 0 < rolled.num_begun_anew < 40
     assert rolled.num_events_read < full.num_events_read / 2
     assert before.num_begun_anew == before.num_customers
+
+
+def test_the_last_order_is_that_of_the_history_whatever_happened_to_it(store: Path) -> None:
+    run(store, TRAINED_AS_OF_US)
+    columns = "customer_id,timestamp,order_id,amount,quantity,discount,store_id"
+    as_of_us = TRAINED_AS_OF_US
+    for amount, days in ((41.25, -2), (7.5, -2), (7.5, -30), (1234.56, -1)):  # new, corrected, moved into the past, back again
+        as_of_us += DAY_US
+        ingest_lines(
+            store,
+            *(f"customer {n},{at(as_of_us, days)},last-{n},{amount + n},{n + 1},0.75,east" for n in range(40)),
+            columns=columns,
+        )
+        rolled, full = run_both(store, as_of_us)
+        assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
+        snapshot, history = open_snapshot(store, rolled.snapshot_id), History.open(store)
+        for file in snapshot.files:
+            kept = dict(zip(file.column("customer_id").to_pylist(), floats(file, "last_order"), strict=True))
+            for customer_id, last_order in kept.items():
+                partition, customer = history.find(customer_id)
+                rows = np.arange(partition.offsets[customer], partition.offsets[customer + 1])
+                last = rows[partition.is_purchase[rows] & (partition.timestamp_us[rows] < as_of_us)][-1:]
+                np.testing.assert_array_equal(last_order[None], read_orders(partition, last))
 
 
 def test_weeks_of_it_do_not_drift(store: Path) -> None:

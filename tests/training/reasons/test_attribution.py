@@ -11,8 +11,9 @@ import torch
 
 from tests.training.reasons.conftest import Customers
 from training.inference import FittedModel
+from training.reasons import Usual
 from training.reasons.attribution import TOLERANCE, Attribution, IntegratedGradients
-from training.reasons.risk import HorizonRisk, head_inputs
+from training.reasons.risk import HorizonRisk
 
 HORIZON_DAYS = 17.5
 NUM_GROUPS = 3
@@ -21,12 +22,12 @@ NUM_GROUPS = 3
 class Game:
     """Some customers, a baseline, and a risk; the groups join in shares of their way from the baseline to the customer."""
 
-    def __init__(self, model: FittedModel, customers: Customers, num_customers: int) -> None:
-        inputs = head_inputs(model, customers.states, customers.situation)
+    def __init__(self, model: FittedModel, customers: Customers, usual: Usual, num_customers: int) -> None:
+        inputs = customers.coordinates(model, usual)
         self.baseline = inputs.mean(dim=0, keepdim=True)
         self.inputs = inputs[:: len(inputs) // num_customers][:num_customers]
-        self.risk = HorizonRisk(model, HORIZON_DAYS)
-        # The state, and two halves of the situation that know of each other.
+        self.risk = HorizonRisk(model, HORIZON_DAYS, usual.state_by_known)
+        # The state, and two halves of what is known that know of each other.
         places = np.arange(self.inputs.shape[1])
         self.groups = np.where(places < model.state_size, 0, 1 + places % 2)
 
@@ -63,8 +64,8 @@ class Game:
 
 
 @pytest.fixture(scope="module")
-def game(model: FittedModel, customers: Customers) -> Game:
-    return Game(model, customers, num_customers=12)
+def game(model: FittedModel, customers: Customers, usual: Usual) -> Game:
+    return Game(model, customers, usual, num_customers=12)
 
 
 def test_contributions_are_the_limit_of_shapley_values_enumerated_exactly(game: Game) -> None:
@@ -93,8 +94,10 @@ def test_contributions_are_those_of_a_fine_sum_over_autograd(game: Game) -> None
     assert np.abs(game.attribute().contributions - expected).max() <= 5e-4
 
 
-def test_contributions_add_up_to_the_difference_for_every_customer(model: FittedModel, customers: Customers) -> None:
-    everybody = Game(model, customers, num_customers=len(customers.states))
+def test_contributions_add_up_to_the_difference_for_every_customer(
+    model: FittedModel, customers: Customers, usual: Usual
+) -> None:
+    everybody = Game(model, customers, usual, num_customers=len(customers.kept))
     found = everybody.attribute()
     difference = everybody.worth((1, 1, 1)) - everybody.worth((0, 0, 0))
     assert np.abs(found.contributions.sum(axis=1) - difference).max() <= 1e-3
@@ -109,8 +112,10 @@ def test_a_customer_who_is_the_baseline_has_no_contributions(game: Game) -> None
     assert not found.residual.any()
 
 
-def test_a_customer_has_the_same_contributions_whoever_is_asked_about_beside(model: FittedModel, customers: Customers) -> None:
-    game = Game(model, customers, num_customers=len(customers.states))
+def test_a_customer_has_the_same_contributions_whoever_is_asked_about_beside(
+    model: FittedModel, customers: Customers, usual: Usual
+) -> None:
+    game = Game(model, customers, usual, num_customers=len(customers.kept))
     gradients = IntegratedGradients(game.risk, game.baseline, game.groups)
     together = game.attribute().contributions
     alone = gradients.attribute(game.inputs[7:8], np.zeros(1, np.int64)).contributions

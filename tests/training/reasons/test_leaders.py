@@ -24,7 +24,7 @@ def _leader(
     by_subject, own, usual = np.zeros((1, NUM_SUBJECTS), np.float32), *(np.ones((1, NUM_SUBJECTS), np.float32) for _ in range(2))
     for name, contribution in contributions.items():
         by_subject[0, NAMES.index(name)] = contribution
-    own[0, [NAMES.index("recency_days"), NAMES.index("gap_mean_days")]] = recency_days, gap_days
+    own[0, [NAMES.index(name) for name in ("recency_days", "gap_mean_days", "orders_90d")]] = recency_days, gap_days, 2
     for name, pair in values.items():
         own[0, NAMES.index(name)], usual[0, NAMES.index(name)] = pair
     themes = themes_of(own[:, :-1], np.full(1, 10, np.float32))

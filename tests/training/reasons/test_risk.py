@@ -13,47 +13,48 @@ from training.inference import FittedModel, look_ahead
 from training.network.calibration import Calibration
 from training.predict import churn_probability
 from training.reasons import Usual
-from training.reasons.risk import HorizonRisk, head_inputs
+from training.reasons.risk import HorizonRisk
 
 HORIZONS = pytest.mark.parametrize("horizon_days", [0.5, 1, 14, 17.5, 365])
 
 
 @HORIZONS
 def test_the_risk_is_the_churn_probability_of_the_forward_path(
-    model: FittedModel, customers: Customers, horizon_days: float
+    model: FittedModel, customers: Customers, usual: Usual, horizon_days: float
 ) -> None:
     model = replace(model, calibration=Calibration(shift=0.2, slope=0.8))
     situation = customers.situation
-    risk = HorizonRisk(model, horizon_days)
-    found = risk.probability(risk.first_layer(head_inputs(model, customers.states, situation)))
-    curves = look_ahead(model, customers.states, situation).survival
+    risk = HorizonRisk(model, horizon_days, usual.state_by_known)
+    found = risk.probability(risk.first_layer(customers.coordinates(model, usual)))
+    curves = look_ahead(model, customers.kept.states, situation).survival
     expected = churn_probability(model.edges_days, np.maximum(curves, 1e-300), horizon_days)
     np.testing.assert_allclose(found.detach().numpy(), expected, atol=2e-6)
 
 
 @HORIZONS
-def test_the_gradient_is_that_of_autograd(model: FittedModel, customers: Customers, horizon_days: float) -> None:
+def test_the_gradient_is_that_of_autograd(model: FittedModel, customers: Customers, usual: Usual, horizon_days: float) -> None:
     model = replace(model, calibration=Calibration(shift=-0.1, slope=1.3))
-    risk = HorizonRisk(model, horizon_days)
-    first = risk.first_layer(head_inputs(model, customers.states, customers.situation)).detach().requires_grad_()
+    risk = HorizonRisk(model, horizon_days, usual.state_by_known)
+    first = risk.first_layer(customers.coordinates(model, usual)).detach().requires_grad_()
     (expected,) = torch.autograd.grad(risk.probability(first).sum(), first)
     np.testing.assert_allclose(risk.gradient(first.detach()).numpy(), expected.numpy(), atol=1e-6)
 
 
-def test_states_that_go_with_the_situation_change_the_coordinates_and_not_the_risk(
+def test_states_that_go_with_what_is_known_change_the_coordinates_and_not_the_risk(
     model: FittedModel, customers: Customers, usual: Usual
 ) -> None:
-    situation = customers.situation
-    plain, moved = HorizonRisk(model, 14), HorizonRisk(model, 14, usual.state_by_situation)
-    inputs = head_inputs(model, customers.states, situation)
-    coordinates = head_inputs(model, customers.states, situation, usual.state_by_situation)
+    states = torch.from_numpy(customers.kept.states)
+    head_inputs = torch.cat([states, torch.from_numpy(model.situation_normaliser.apply(customers.situation))], dim=1)
+    coordinates = customers.coordinates(model, usual)
     own = slice(model.state_size)
-    assert coordinates[:, own].var() < 0.8 * inputs[:, own].var()  # some of the state is told by the situation
-    np.testing.assert_allclose(moved.first_layer(coordinates).numpy(), plain.first_layer(inputs).numpy(), atol=1e-4)
+    assert coordinates[:, own].var(dim=0).sum() < 0.6 * states.var(dim=0).sum()  # some of the state is told by what is known
+    found = HorizonRisk(model, 14, usual.state_by_known).first_layer(coordinates)
+    expected = model.network.body[0](head_inputs).detach()
+    np.testing.assert_allclose(found.numpy(), expected.numpy(), atol=1e-4)
 
 
-def test_where_rates_and_hazards_are_at_their_limits_the_gradient_is_none(model: FittedModel) -> None:
-    risk = HorizonRisk(model, 14)
+def test_where_rates_and_hazards_are_at_their_limits_the_gradient_is_none(model: FittedModel, usual: Usual) -> None:
+    risk = HorizonRisk(model, 14, usual.state_by_known)
     extreme = torch.tensor([[1e6], [-1e6]]).repeat(1, model.config.model.head_size).requires_grad_()
     (expected,) = torch.autograd.grad(risk.probability(extreme).sum(), extreme)
     found = risk.gradient(extreme.detach())

@@ -17,11 +17,12 @@ DAY_OF_ORDER_US = parse_instant("2017-11-03T17:00:00Z")
 
 
 def _explain(explainer: Explainer, customers: Customers) -> Explanations:
-    return explainer.explain(customers.states, customers.summary, customers.last_event_us, customers.num_events)
+    return explainer.explain(customers.kept)
 
 
 def _sentences(explainer: Explainer, found: Explanations, customers: Customers) -> list[str]:
-    written = write_sentences(found, explainer.usual, num_orders=customers.num_events, last_purchase_us=customers.last_event_us)
+    kept = customers.kept
+    written = write_sentences(found, explainer.usual, num_orders=kept.num_orders, last_purchase_us=kept.last_purchase_us)
     assert isinstance(written, pa.StringArray)
     sentences: list[str] = written.to_pylist()
     return sentences
@@ -34,7 +35,7 @@ def _write(
     usually: float,
     *,
     points: float = 1.0,
-    aside_days: float = np.nan,
+    aside: float = np.nan,
     is_timely: bool = False,
     num_orders: int = 1,
 ) -> str:
@@ -50,7 +51,7 @@ def _write(
         points=number + np.float32(points),
         value=number + np.float32(value),
         usual=number + np.float32(usually),
-        aside_days=number + np.float32(aside_days),
+        aside=number + np.float32(aside),
         is_timely=np.full((1, 1), is_timely),
         other=np.zeros(1, np.float32),
     )
@@ -64,7 +65,7 @@ def _write(
 def test_sentences_carry_value_and_usual_value(explainer: Explainer, customers: Customers) -> None:
     found = _explain(explainer, customers)
     sentences = _sentences(explainer, found, customers)
-    assert len(sentences) == len(customers.states) * NUM_REASONS
+    assert len(sentences) == len(customers.kept.states) * NUM_REASONS
     assert all(sentence[0].isupper() or sentence[0].isdigit() for sentence in sentences)
     assert all(sentence.endswith(".") and "nan" not in sentence and "{" not in sentence for sentence in sentences)
 
@@ -153,7 +154,7 @@ def test_a_sentence_for_a_shop_manager(usual: Usual, name: str, value: float, us
 
 
 @pytest.mark.parametrize(
-    ("points", "aside_days", "is_timely", "expected"),
+    ("points", "aside", "is_timely", "expected"),
     [
         (9, np.nan, False, "Last bought 41 days ago; customers like this one usually did 9 days ago."),
         (
@@ -178,55 +179,101 @@ def test_a_sentence_for_a_shop_manager(usual: Usual, name: str, value: float, us
         ),
     ],
 )
-def test_a_silence_is_told_with_the_rhythm(
-    usual: Usual, points: float, aside_days: float, is_timely: bool, expected: str
-) -> None:
-    written = _write(usual, "recency_days", 41.2, 9.04, points=points, aside_days=aside_days, is_timely=is_timely)
+def test_a_silence_is_told_with_the_rhythm(usual: Usual, points: float, aside: float, is_timely: bool, expected: str) -> None:
+    written = _write(usual, "recency_days", 41.2, 9.04, points=points, aside=aside, is_timely=is_timely)
     assert written == expected
 
 
 def test_of_who_bought_on_one_day_it_is_told_when(usual: Usual) -> None:
-    written = _write(usual, "gap_mean_days", np.nan, 29.2, aside_days=58.9)
+    written = _write(usual, "gap_mean_days", np.nan, 29.2, aside=58.9)
     assert written == "Has bought on one day only, 58 days ago; customers like this one usually buy every 29 days."
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "usually", "aside", "expected"),
+    [
+        (
+            "last_order_amount",
+            12.3,
+            250.4,
+            2,
+            "Spent 12.30 in the last order, on 2 lines; customers like this one usually spend 250.",
+        ),
+        ("last_order_amount", 12.3, 250.4, np.nan, "Spent 12.30 in the last order; customers like this one usually spend 250."),
+        ("last_order_lines", 1, 5, 0.59, "1 line in the last order, for 0.59; customers like this one usually have 5 lines."),
+        ("last_order_lines", 1, 5, np.nan, "1 line in the last order; customers like this one usually have 5 lines."),
+        (
+            "last_order_quantity",
+            12,
+            160,
+            1393,
+            "12 items in the last order, for 1,393; customers like this one usually buy 160 items.",
+        ),
+        (
+            "last_order_discount_share",
+            0.3,
+            0,
+            np.nan,
+            "30 % of the price of the last order was discounted; customers like this one usually get 0 %.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("num_orders", [2, 1])
+def test_the_last_order_is_told_with_what_it_came_to(
+    usual: Usual, num_orders: int, name: str, value: float, usually: float, aside: float, expected: str
+) -> None:
+    written = _write(usual, name, value, usually, aside=aside, num_orders=num_orders)
+    assert written == (expected.replace("last order", "only order so far") if num_orders == 1 else expected)
+
+
+@pytest.mark.parametrize(
+    ("num_orders", "points", "hours", "expected"),
+    [
+        (2, 3, 17.9, "The last order was on a Monday about 17:00 UTC, as is more common among customers who stop buying."),
+        (2, -3, 144, "The last order was on a Sunday, as is more common among customers who keep coming."),
+        (1, 3, 144, "The only order so far was on a Sunday, as is more common among customers who do not come back."),
+        (1, -3, 25, "The only order so far was on a Tuesday about 1:00 UTC, as is more common among customers who come back."),
+    ],
+)
+def test_the_time_of_the_last_order_is_told_with_who_else_buys_then(
+    usual: Usual, num_orders: int, points: float, hours: float, expected: str
+) -> None:
+    assert _write(usual, "last_order_time", hours, np.nan, points=points, num_orders=num_orders) == expected
 
 
 @pytest.mark.parametrize(
     ("num_orders", "points", "expected"),
     [
-        (1, 3, "What was in the one order so far (2017-11-03) is like that of customers who do not come back."),
-        (1, -3, "What was in the one order so far (2017-11-03) is like that of customers who come back."),
+        (1, 3, "The one order so far (2017-11-03) is on the whole like that of customers who do not come back."),
+        (1, -3, "The one order so far (2017-11-03) is on the whole like that of customers who come back."),
         (
             1234,
             3,
-            "The latest of 1,234 orders (2017-11-03), what was in it and how it followed those before, is like that of "
-            "customers who stop buying.",
+            "The 1,234 orders so far, the latest on 2017-11-03, followed each other like those of customers who stop buying.",
         ),
-        (
-            2,
-            -3,
-            "The latest of 2 orders (2017-11-03), what was in it and how it followed those before, is like that of customers "
-            "who keep coming.",
-        ),
+        (2, -3, "The 2 orders so far, the latest on 2017-11-03, followed each other like those of customers who keep coming."),
     ],
 )
-def test_recent_events_are_told_by_the_last_order(usual: Usual, num_orders: int, points: float, expected: str) -> None:
+def test_recent_events_are_told_by_how_the_orders_followed_each_other(
+    usual: Usual, num_orders: int, points: float, expected: str
+) -> None:
     assert _write(usual, "recent_events", 7, 9, points=points, num_orders=num_orders) == expected
 
 
 def test_many_customers_have_the_sentences_that_each_has_alone(explainer: Explainer, customers: Customers) -> None:
     found = _explain(explainer, customers)
     together = _sentences(explainer, found, customers)
-    for row in range(0, len(customers.states), 9):
+    for row in range(0, len(customers.kept.states), 9):
         one = slice(row, row + 1)
         few = replace(found, **{field.name: getattr(found, field.name)[one] for field in fields(found) if field.name != "chain"})
         alone = write_sentences(
-            few, explainer.usual, num_orders=customers.num_events[one], last_purchase_us=customers.last_event_us[one]
+            few, explainer.usual, num_orders=customers.kept.num_orders[one], last_purchase_us=customers.kept.last_purchase_us[one]
         )
         assert alone.to_pylist() == together[NUM_REASONS * row : NUM_REASONS * (row + 1)]
 
 
 def test_every_reason_has_words_for_every_value() -> None:
-    assert set(WORDINGS) == {subject.name for subject in SUBJECTS} - {"recent_events"}
+    assert set(WORDINGS) == {subject.name for subject in SUBJECTS} - {"last_order_time", "recent_events"}
     for wording in WORDINGS.values():
         for value in (-1.0, -0.3, 0.0, 0.004, 0.3, 1.0, 2.0, 37.2, 12_345.6):
             assert wording.render(value)

@@ -12,8 +12,9 @@ from tests.training.conftest import AS_OF_US
 from tests.training.reasons.conftest import Customers
 from training.inference import FittedModel
 from training.reasons import RECENT_EVENTS, THEMES, Explainer, Usual
-from training.reasons.risk import HorizonRisk, head_inputs
-from training.reasons.subjects import NUM_SUBJECTS, subject_of_inputs
+from training.reasons.last_order import FACT_NAMES
+from training.reasons.risk import HorizonRisk, coordinates
+from training.reasons.subjects import NUM_SUBJECTS, subject_of_coordinates
 from training.reasons.themes import NUM_THEMES, sum_by_theme, themes_of
 
 GAP = SUMMARY_COLUMNS.index("gap_mean_days")
@@ -22,14 +23,14 @@ GAP = SUMMARY_COLUMNS.index("gap_mean_days")
 def _summary(**values: float) -> np.ndarray:
     """Of a customer who buys every ten days and did so three days ago, but for what is given."""
     summary = np.full((1, len(SUMMARY_COLUMNS)), 1, np.float32)
-    for name, value in ({"recency_days": 3, "gap_mean_days": 10} | values).items():
+    for name, value in ({"recency_days": 3, "gap_mean_days": 10, "orders_90d": 9} | values).items():
         summary[0, SUMMARY_COLUMNS.index(name)] = value
     return summary
 
 
 def _themes(summary: np.ndarray, usual_gap_days: float = 10.0) -> dict[str, str]:
     (themes,) = themes_of(summary, np.full(1, usual_gap_days, np.float32))
-    return {name: THEMES[theme] for name, theme in zip((*SUMMARY_COLUMNS, "recent_events"), themes, strict=True)}
+    return {name: THEMES[theme] for name, theme in zip((*SUMMARY_COLUMNS, *FACT_NAMES, "recent_events"), themes, strict=True)}
 
 
 def test_every_number_has_a_theme_of_its_own_while_a_customer_keeps_coming() -> None:
@@ -86,9 +87,19 @@ def test_of_who_bought_on_one_day_the_same_fact_is_told_once() -> None:
     assert among_their_like["orders_365d"] == "frequency"
 
 
+def test_the_average_order_of_who_bought_once_in_a_quarter_is_the_last_one() -> None:
+    themes = _themes(_summary(orders_90d=1))
+    of_an_order = ("basket_90d", "lines_per_order_90d", "categories_per_order_90d", "discount_share_90d")
+    assert {themes[name] for name in of_an_order} == {"last_order"}
+    assert themes["spend_90d"] == "spend"
+    only = _themes(_summary(orders_90d=1, gap_mean_days=np.nan, recency_days=20))
+    assert only["spend_90d"] == only["spend_60d"] == "last_order"
+    assert only["spend_30d"] == "silence"
+
+
 def test_no_point_is_lost_or_counted_twice(explainer: Explainer, customers: Customers) -> None:
-    by_subject, segment, _ = explainer.contributions(customers.states, customers.summary, customers.last_event_us)
-    themes = themes_of(customers.summary, explainer.usual.summary[segment, GAP])
+    by_subject, segment, _ = explainer.contributions(customers.kept)
+    themes = themes_of(customers.kept.summary, explainer.usual.summary[segment, GAP])
     by_theme = sum_by_theme(by_subject, themes)
     expected = np.zeros_like(by_theme)
     for row, subject in np.ndindex(by_subject.shape):
@@ -101,16 +112,17 @@ def test_themes_tell_the_story_of_their_exact_shapley_values(
     explainer: Explainer, model: FittedModel, customers: Customers, usual: Usual
 ) -> None:
     """Every coalition of the themes that move, enumerated; a theme joins with all its numbers and its share of the state."""
-    rows = np.arange(0, len(customers.states), max(1, len(customers.states) // 25))
-    by_subject, segment, _ = explainer.contributions(customers.states, customers.summary, customers.last_event_us)
-    themes = themes_of(customers.summary, usual.summary[segment, GAP])
+    rows = np.arange(0, len(customers.kept), max(1, len(customers.kept) // 25))
+    by_subject, segment, _ = explainer.contributions(customers.kept)
+    themes = themes_of(customers.kept.summary, usual.summary[segment, GAP])
     found = sum_by_theme(by_subject, themes)[rows]
 
-    risk = HorizonRisk(model, 14, usual.state_by_situation)
-    inputs = head_inputs(model, customers.states, customers.situation, usual.state_by_situation)[rows]
-    baselines = head_inputs(model, usual.states, usual.situation(AS_OF_US, customers.activity), usual.state_by_situation)
+    risk = HorizonRisk(model, 14, usual.state_by_known)
+    inputs = customers.coordinates(model, usual)[rows]
+    situation = usual.situation(AS_OF_US, customers.activity)
+    baselines = coordinates(model, usual.states, situation, usual.usual_orders(), usual.state_by_known)
     start = baselines[torch.from_numpy(segment[rows])]
-    subject = subject_of_inputs(model.state_size)
+    subject = subject_of_coordinates(model.state_size)
     theme_of_input = np.where(subject >= 0, themes[rows][:, np.maximum(subject, 0)], -1)
     moves = [theme for theme in range(NUM_THEMES) if np.abs((inputs - start).numpy()[theme_of_input == theme]).sum() > 0]
     assert len(moves) >= 6

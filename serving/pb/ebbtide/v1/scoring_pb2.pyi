@@ -236,7 +236,7 @@ class _ReasonKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReasonKind
     REASON_KIND_INDICATOR: _ReasonKind.ValueType  # 1
     """Numbers about the customer that say much the same, told by one of them."""
     REASON_KIND_RECENT_EVENTS: _ReasonKind.ValueType  # 2
-    """What was bought in the run of events so far, and when, beyond what usually goes with such numbers."""
+    """The run of events so far, beyond what usually goes with such numbers and such a last order."""
     REASON_KIND_SEGMENT: _ReasonKind.ValueType  # 3
     """No longer sent: whom a customer is compared with is no reason but where counting begins; see `Reasons.segment`."""
 
@@ -248,7 +248,7 @@ REASON_KIND_UNSPECIFIED: ReasonKind.ValueType  # 0
 REASON_KIND_INDICATOR: ReasonKind.ValueType  # 1
 """Numbers about the customer that say much the same, told by one of them."""
 REASON_KIND_RECENT_EVENTS: ReasonKind.ValueType  # 2
-"""What was bought in the run of events so far, and when, beyond what usually goes with such numbers."""
+"""The run of events so far, beyond what usually goes with such numbers and such a last order."""
 REASON_KIND_SEGMENT: ReasonKind.ValueType  # 3
 """No longer sent: whom a customer is compared with is no reason but where counting begins; see `Reasons.segment`."""
 Global___ReasonKind: _TypeAlias = ReasonKind  # noqa: Y015
@@ -327,7 +327,8 @@ class Reason(_message.Message):
     THEME_FIELD_NUMBER: _builtins.int
     indicator: _builtins.str
     """The number that tells it, such as `orders_30d`: of those that `ebbtide indicators` lists or of the few that models have beside
-    them, such as `orders_365d`; `recent_events` for that kind.
+    them, such as `orders_365d`; `last_order_amount`, `last_order_quantity`, `last_order_lines`, `last_order_discount_share` or
+    `last_order_time`, which are facts about the last order; `recent_events` for that kind.
     """
     kind: Global___ReasonKind.ValueType
     """What sort of thing it is."""
@@ -338,14 +339,14 @@ class Reason(_message.Message):
     value: _builtins.float
     """The customer's value; unset where it is not known. Of `recent_events` the number of events."""
     usual_value: _builtins.float
-    """What is usual in the customer's segment. Unset where not known."""
+    """What is usual in the customer's segment. Unset where not known, and of `last_order_time`."""
     unit: _builtins.str
     """Unit of both values, such as "days"."""
     sentence: _builtins.str
     """All of it in English, for a person in the shop."""
     theme: _builtins.str
     """What it is about: `silence`, `frequency`, `spend`, `basket`, `rhythm`, `tenure`, `places`, `discounts`, `returns`, `visits`, `opinion`,
-    `contacts` or `recent_events`. No two reasons for a score are about the same.
+    `contacts`, `last_order` (what was in it), `hours` (when in the week it was) or `recent_events`. No two reasons for a score are about the same.
     """
     def __init__(
         self,
