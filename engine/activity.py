@@ -12,6 +12,12 @@ from numpy.typing import NDArray
 from engine.instants import DAY_US
 from engine.partition import Partition
 
+_DAYS_OF_YEAR = 364
+# What the days of a season are compared with: those before them, which are also what a customer's recent numbers speak of.
+SEASON_BASE_DAYS = 91
+# Of the log of true ratios from one time of the year to another, beforehand: by a third, up or down.
+_SEASON_VARIANCE = 0.3**2
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DailyActivity:
@@ -45,6 +51,40 @@ class DailyActivity:
         latest = self.num_orders[max(stop - max(windows_days), 0) : stop].tolist()
         shares = (latest[-window_days:] for window_days in windows_days)
         return [sum(days) / len(days) if days else math.nan for days in shares]
+
+    def season_ahead(
+        self, as_of_us: NDArray[np.int64], num_days: int, *, known_until_us: int | None = None
+    ) -> NDArray[np.float64]:
+        """What the year before says of the days to come: the log of how much busier they were than the quarter before them.
+
+        as_of_us       : int64[num_queries]
+        num_days       : so many days from the day of each instant on
+        known_until_us : for instants of the past: where the year before is not known, the year after may tell, up to there
+        returns        : float64[num_queries]; NaN where neither year is known
+
+        Years are of 52 weeks, so that weekdays meet weekdays. Of the year before, only days before the instant count. Where
+        there were few orders the ratio is chance for the most part, and comes out nearer to 0.
+        """
+        total = np.concatenate(([0], np.cumsum(self.num_orders)))
+        day = np.asarray(as_of_us) // DAY_US - self.first_day
+        last_year = self._season(total, day - _DAYS_OF_YEAR, num_days, known_days=np.minimum(day, len(self.num_orders)))
+        if known_until_us is None:
+            return last_year
+        known_days = min(known_until_us // DAY_US - self.first_day, len(self.num_orders))
+        next_year = self._season(total, day + _DAYS_OF_YEAR, num_days, known_days=np.full(np.shape(day), known_days))
+        return np.where(np.isnan(last_year), next_year, last_year)
+
+    @staticmethod
+    def _season(
+        total: NDArray[np.int64], day: NDArray[np.int64], num_days: int, *, known_days: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """total : int64[num_days + 1], of all orders before each day; day, known_days : counted from the first entry"""
+        is_known = (day - SEASON_BASE_DAYS >= 0) & (day + num_days <= known_days)
+        begin, middle, end = (np.where(is_known, at, 0) for at in (day - SEASON_BASE_DAYS, day, day + num_days))
+        before, ahead = total[middle] - total[begin] + 0.5, total[end] - total[middle] + 0.5
+        ratio = np.log(ahead / num_days) - np.log(before / SEASON_BASE_DAYS)
+        trust = _SEASON_VARIANCE / (_SEASON_VARIANCE + 1.0 / ahead + 1.0 / before)
+        return np.where(is_known, trust * ratio, np.nan)
 
     def days_before(self, as_of_us: NDArray[np.int64]) -> NDArray[np.float64]:
         """Days from the first entry to each instant: how far back the log can be asked, at most as far as it is kept here.

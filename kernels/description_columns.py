@@ -41,8 +41,8 @@ TOKEN_COLUMNS: tuple[str, ...] = (
 CALENDAR_COLUMNS: tuple[str, ...] = (
     "weekday_sin",
     "weekday_cos",
-    "year_sin",
-    "year_cos",
+    "log_season_month",
+    "log_season_quarter",
     "log_chain_week_over_month",
     "log_chain_month_over_quarter",
 )

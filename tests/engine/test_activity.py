@@ -106,3 +106,50 @@ def test_a_log_can_be_asked_from_its_first_day_on_however_much_of_it_is_kept() -
     assert activity.days_before(instants_us).tolist() == [0.5, 3.5, 7.5, 300.5]
     assert activity.before(int(instants_us[2]), 4).days_before(instants_us[2:]).tolist() == [4.5, 297.5]
     assert np.isinf(DailyActivity(first_day=0, num_orders=np.zeros(0, np.int64)).days_before(instants_us)).all()
+
+
+def _season(num_orders: np.ndarray, day: int, num_days: int, *, known_until: int | None = None) -> float:
+    activity = DailyActivity(first_day=100, num_orders=num_orders)
+    known_until_us = None if known_until is None else (100 + known_until) * DAY_US
+    found = activity.season_ahead(np.array([(100 + day) * DAY_US + 5]), num_days, known_until_us=known_until_us)
+    return float(found[0])
+
+
+def test_the_year_before_tells_how_much_busier_the_days_ahead_are() -> None:
+    num_orders = np.full(600, 10_000)
+    num_orders[200:228] = 20_000
+    assert _season(num_orders, 364 + 200, 28) == pytest.approx(np.log(2), rel=1e-3)
+    assert _season(num_orders, 364 + 200, 56) == pytest.approx(np.log(1.5), rel=1e-3)
+    assert _season(num_orders, 364 + 100, 28) == pytest.approx(0, abs=1e-4)
+
+
+def test_a_season_that_was_not_seen_is_not_known() -> None:
+    num_orders = np.full(600, 10)
+    assert np.isnan(_season(num_orders, 364 + 90, 28))  # the quarter before begins a day before the log
+    assert np.isfinite(_season(num_orders, 364 + 91, 28))
+    assert np.isnan(_season(np.zeros(0, np.int64), 364 + 91, 28))
+
+
+@settings(deadline=None, max_examples=50)
+@given(day=st.integers(0, 900), data=st.data())
+def test_nothing_of_the_instants_day_or_later_is_looked_at(day: int, data: st.DataObject) -> None:
+    num_orders = np.arange(900) % 17 * 5
+    changed = num_orders.copy()
+    changed[day:] = data.draw(st.integers(0, 1000))
+    np.testing.assert_equal(_season(num_orders, day, 91), _season(changed, day, 91))
+
+
+def test_to_learn_from_an_instant_the_year_after_may_tell() -> None:
+    num_orders = np.full(900, 10_000)
+    num_orders[464:492] = 20_000
+    assert _season(num_orders, 100, 28, known_until=900) == pytest.approx(np.log(2), rel=1e-3)
+    assert _season(num_orders, 100, 28, known_until=492) == pytest.approx(np.log(2), rel=1e-3)
+    assert np.isnan(_season(num_orders, 100, 28, known_until=491))
+    assert _season(num_orders, 464, 28, known_until=900) == pytest.approx(0, abs=1e-4)  # the year before goes first
+
+
+def test_few_orders_promise_little() -> None:
+    counts = [np.repeat([1, 2], [291, 309]) * times for times in (1, 10, 1000)]
+    levels = [_season(count, 364 + 291, 28) for count in counts]
+    assert 0 < levels[0] < levels[1] < levels[2] <= np.log(2)
+    assert _season(np.zeros(600, np.int64), 500, 28) == pytest.approx(0, abs=0.1)

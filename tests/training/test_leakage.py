@@ -96,6 +96,9 @@ def _count_the_chains_later_orders(monkeypatch: pytest.MonkeyPatch) -> None:
         def orders_before(self, as_of_us: Any, window_days: int) -> Any:
             return self._activity.orders_before(as_of_us + _LEAK_US, window_days)
 
+        def season_ahead(self, as_of_us: Any, num_days: int, **known: Any) -> Any:
+            return self._activity.season_ahead(as_of_us, num_days, **known)
+
         def days_before(self, as_of_us: Any) -> Any:
             return self._activity.days_before(as_of_us)
 

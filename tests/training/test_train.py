@@ -18,7 +18,7 @@ from tests.training.conftest import AS_OF_US, FIRST_US, QUICK, MakeHistory, draw
 from training.config import ModelConfig, TrainConfig
 from training.inference import survival_curves
 from training.network.calibration import Calibration
-from training.network.situation import SITUATION_NAMES
+from training.network.tokens import TOKEN_NAMES
 from training.train import train
 from training.trained import TrainedModel, TrainProgress
 
@@ -120,10 +120,10 @@ def test_bins_beyond_the_data_keep_the_last_known_rate(trained: TrainedModel) ->
 
 
 def test_a_short_past_teaches_no_time_of_the_year(trained: TrainedModel) -> None:
-    scale = trained.model.situation_normaliser.scale
+    scale = trained.model.token_normaliser.scale
     for name in ("year_sin", "year_cos"):
-        assert scale[SITUATION_NAMES.index(name)] == 0
-    assert scale[SITUATION_NAMES.index("weekday_sin")] > 0
+        assert scale[TOKEN_NAMES.index(name)] == 0
+    assert scale[TOKEN_NAMES.index("weekday_sin")] > 0
 
 
 def test_too_short_a_past_is_refused_with_what_is_needed(history: History) -> None:

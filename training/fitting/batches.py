@@ -45,6 +45,7 @@ class Batch:
     spent: torch.Tensor  # (N, K) in each bin
     num_known: torch.Tensor  # int64 (N,) bins that end within knowledge
     log_usual: torch.Tensor  # (N,) of what an order of the customer costs
+    season: torch.Tensor  # (N, len(SEASON_DAYS)) what it promises
     config: TrainConfig
 
     def losses(self, network: SequenceModel, compute: Compute = CPU) -> tuple[torch.Tensor, torch.Tensor]:
@@ -56,10 +57,11 @@ class Batch:
             log_rate = network.log_rates(states, self.situation)
             log_spend_rate = network.log_spend_rates(states, self.situation)
         widths = torch.as_tensor(bin_widths(edges), dtype=torch.float32, device=log_rate.device)
-        mass = bin_hazards(log_rate.float(), widths)
+        level = network.season_level(self.season)
+        mass = bin_hazards(log_rate.float(), widths) * torch.exp(level)[:, None]
         loss = negative_log_likelihood(mass, self.num_survived, self.purchased)
         at_horizon = horizon_cross_entropy(cumulative_at(mass, edges, self.config.horizon_days), self.churned, self.known)
-        expected = bin_spend(log_spend_rate.float(), self.log_usual, widths)
+        expected = bin_spend(log_spend_rate.float(), self.log_usual + level.detach(), widths)
         spend_loss = quasi_poisson_loss(expected, self.spent, self.num_known)
         return (loss + self.config.horizon_weight * at_horizon).sum(), spend_loss.sum()
 
@@ -96,6 +98,7 @@ class EpochBatches:
         self,
         queries: Queries,
         situation: NDArray[np.float32],
+        season: NDArray[np.float32],
         spend: SpendTargets,
         pieces: Pieces,
         config: TrainConfig,
@@ -105,7 +108,8 @@ class EpochBatches:
         piece = np.searchsorted(pieces.own, queries.last_row, side="right") - 1
         self._order = np.argsort(piece, kind="stable")
         self._first_query = np.searchsorted(piece[self._order], np.arange(len(pieces.begin) + 1))
-        self._queries, self._situation, self._spend, self._pieces, self._config = queries, situation, spend, pieces, config
+        self._queries, self._situation, self._season, self._spend = queries, situation, season, spend
+        self._pieces, self._config = pieces, config
         self._num_survived, self._purchased = count_survived_bins(queries.wait_days, queries.known_days, edges)
         self._asked = np.flatnonzero(np.diff(self._first_query) > 0)
         self._batch_size = min(config.batch_customers, max(_LEAST_BATCH, len(self._asked) // _LEAST_STEPS))
@@ -157,5 +161,6 @@ class EpochBatches:
             spent=torch.from_numpy(self._spend.spent[query]),
             num_known=torch.from_numpy(self._spend.num_known[query]),
             log_usual=torch.from_numpy(self._spend.log_usual[query]),
+            season=torch.from_numpy(self._season[query]),
             config=self._config,
         )

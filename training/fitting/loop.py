@@ -25,7 +25,8 @@ from training.fitting.workers import ALONE, Workers
 from training.inference import FittedModel
 from training.network.model import SequenceModel
 from training.network.normaliser import fit_normaliser
-from training.network.situation import SEASONAL_SITUATION, describe_situation
+from training.network.season import season_ahead
+from training.network.situation import NOT_OF_THE_HEAD, SEASON_DAYS, describe_situation
 from training.network.spend import SpendTargets, fit_spend_scale, spend_targets
 from training.network.tokens import SEASONAL_TOKENS, all_event_tokens
 
@@ -86,9 +87,9 @@ def _fit(
     if start is None:
         queries, situation, spend = drawn = draws.next()
         token_normaliser = fit_normaliser(raw_tokens, ignore=() if draws.seasonal else SEASONAL_TOKENS)
-        situation_normaliser = fit_normaliser(situation, ignore=() if draws.seasonal else SEASONAL_SITUATION)
+        situation_normaliser = fit_normaliser(situation, ignore=NOT_OF_THE_HEAD)
         network = SequenceModel(config.model)
-        begun = begin(network, queries, spend, config)
+        begun = begin(network, queries, spend, config, seasonal=draws.seasonal)
         learner = Learner(network, config, begun=begun, compute=compute, workers=workers)
     else:
         token_normaliser, situation_normaliser = start.normalisers
@@ -100,7 +101,8 @@ def _fit(
     for epoch in range(0 if start is None else start.num_epochs, config.num_epochs):
         queries, situation, spend = draws.next() if drawn is None else drawn
         drawn = None
-        batches = EpochBatches(queries, situation_normaliser.apply(situation), spend, pieces, config)
+        season = season_ahead(situation) if draws.seasonal else np.zeros((len(situation), len(SEASON_DAYS)), np.float32)
+        batches = EpochBatches(queries, situation_normaliser.apply(situation), season, spend, pieces, config)
         queries_per_step = len(queries) / max(len(batches), 1)
         losses = []
         for step, share in enumerate(batches.shuffled(tokens, draws.random, workers)):
@@ -136,7 +138,9 @@ class _Draws:
             num_instants=self._config.instants_per_epoch,
             active_within_days=self._config.active_within_days,
         )
-        situation = describe_situation(self.past, self._activity, queries.customer_index, queries.as_of_us)
+        situation = describe_situation(
+            self.past, self._activity, queries.customer_index, queries.as_of_us, known_until_us=self._known_until_us
+        )
         spend = spend_targets(
             self.past,
             self.spend_scale,

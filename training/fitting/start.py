@@ -13,6 +13,7 @@ from training.config import TrainConfig
 from training.data.queries import Queries
 from training.network.hazard import bin_widths, count_survived_bins
 from training.network.model import SequenceModel
+from training.network.season import first_powers
 from training.network.spend import SpendTargets, mean_spend
 
 # With less, a date in the year is seen once or hardly twice, and the model would learn the trend of the data by heart.
@@ -51,11 +52,13 @@ class Begun:
     spend_of_a_query: float
 
 
-def begin(network: SequenceModel, queries: Queries, spend: SpendTargets, config: TrainConfig) -> Begun:
-    """Set the biases of both heads' outputs to what all queries show together."""
+def begin(network: SequenceModel, queries: Queries, spend: SpendTargets, config: TrainConfig, *, seasonal: bool) -> Begun:
+    """Set the biases of both heads' outputs to what all queries show together, and the powers of the season, if there is one."""
     mean = mean_spend(spend, np.asarray(config.model.edges_days))
     with torch.no_grad():
         network.spend_rates.bias.copy_(torch.from_numpy(mean.log_rate))
+        if seasonal:
+            network.season.copy_(torch.from_numpy(first_powers(config.horizon_days)))
     return Begun(
         num_seen_bins=start_at_life_table(network, queries, config),
         num_seen_spend_bins=mean.num_seen,

@@ -14,6 +14,7 @@ from training.config import TrainConfig
 from training.network.calibration import Calibration
 from training.network.model import SequenceModel
 from training.network.normaliser import Normaliser
+from training.network.season import season_ahead
 from training.network.spend import SpendScale
 
 
@@ -41,6 +42,11 @@ class FittedModel:
     def edges_days(self) -> NDArray[np.float64]:
         """float64[num_bins]: upper edges of the hazard bins."""
         return np.asarray(self.config.model.edges_days, np.float64)
+
+    def season_level(self, situation: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What the season adds to the log rates of every bin: float64[...] of raw situations float32[..., features]."""
+        powers = self.network.season.detach().cpu().numpy().astype(np.float64)
+        return np.asarray(season_ahead(situation).astype(np.float64) @ powers)
 
     @property
     def gru_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

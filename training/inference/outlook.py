@@ -89,7 +89,9 @@ def _look_ahead(
         situation = situation_of(rows)
         log_usual = np.log(model.spend_scale.usual_order(situation)).astype(np.float32)
         hazard, spend[rows] = rates_of(states[rows], situation, log_usual)
-        spend[rows] *= model.spend_scale.mean
+        level = np.exp(model.season_level(situation))[:, None]
+        hazard *= level
+        spend[rows] *= level * model.spend_scale.mean
         survival[rows] = model.calibration.apply_to_hazard(hazard)
 
     if device == "cpu":

@@ -57,7 +57,9 @@ class SingleForward:
         scale = self._model.spend_scale
         hazard = self._purchases.look_ahead(inputs, self._widths, 0.0)
         spend = self._spend.look_ahead(inputs, self._widths, math.log(scale.usual_order_of_one(situation)))
-        spend *= scale.mean
+        level = math.exp(self._model.season_level(situation))
+        hazard *= level
+        spend *= level * scale.mean
         return Outlook(survival=self._model.calibration.apply_to_hazard(hazard), spend=spend)
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from training.config import ModelConfig
-from training.network.situation import NUM_SITUATION_FEATURES
+from training.network.situation import NUM_SITUATION_FEATURES, SEASON_DAYS
 from training.network.tokens import NUM_TOKEN_FEATURES
 
 _SPEND_SIZE = 48
@@ -32,6 +32,8 @@ class SequenceModel(nn.Module):
         )
         self.rates = nn.Linear(config.head_size, num_bins)
         nn.init.zeros_(self.rates.weight)
+        # Powers of what the season promises, by which all rates are multiplied; see training.network.season.
+        self.season = nn.Parameter(torch.zeros(len(SEASON_DAYS)))
         # Drawn apart, so that what the churn head learns does not depend on there being another one.
         with torch.random.fork_rng(devices=[]):
             self.spend_body = nn.Sequential(
@@ -57,6 +59,10 @@ class SequenceModel(nn.Module):
         hidden = self.body(torch.cat([state, situation], dim=1))
         rates: Tensor = self.rates(hidden)
         return rates
+
+    def season_level(self, season: Tensor) -> Tensor:
+        """What is added to the log rates of every bin; (N, len(SEASON_DAYS)), 0 where not known -> (N,)"""
+        return season @ self.season
 
     def log_spend_rates(self, state: Tensor, situation: Tensor) -> Tensor:
         """Relative to what an order of the customer usually costs. (N, D), (N, S) -> (N, K)

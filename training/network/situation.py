@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.activity import DailyActivity
+from engine.activity import SEASON_BASE_DAYS, DailyActivity
 from engine.indicators import compute_summary
 from engine.instants import DAY_US
 from engine.partition import Partition
@@ -16,36 +16,51 @@ from training.network.tokens import circle
 
 SITUATION_NAMES: tuple[str, ...] = SITUATION_COLUMNS
 NUM_SITUATION_FEATURES = len(SITUATION_NAMES)
-SEASONAL_SITUATION: tuple[int, ...] = (SITUATION_NAMES.index("year_sin"), SITUATION_NAMES.index("year_cos"))
+# Days ahead that the season is told of, and where (training.network.season).
+SEASON_DAYS = (28, 91)
+SEASON_AHEAD: tuple[int, ...] = (SITUATION_NAMES.index("log_season_month"), SITUATION_NAMES.index("log_season_quarter"))
+# What the head is not shown: the season, and whether it is known, which is to say whether the instant is an early one.
+NOT_OF_THE_HEAD: tuple[int, ...] = tuple(place for place, name in enumerate(SITUATION_NAMES) if name.startswith("log_season_"))
 
 # Windows of the chain's activity, in days.
 _CHAIN_WINDOWS = (7, 28, 91)
-# How much of it is looked at: the windows, and whether the log is younger than the longest total.
-LONGEST_CHAIN_WINDOW = int(max(*_CHAIN_WINDOWS, *TOTAL_DAYS))
+# How much of it is looked at: the windows, whether the log is younger than the longest total, and the same season a year ago.
+LONGEST_CHAIN_WINDOW = int(max(*_CHAIN_WINDOWS, *TOTAL_DAYS, 366 + SEASON_BASE_DAYS))
 _FIRST = np.zeros(1, np.int64)
 
 
 def describe_situation(
-    partition: Partition, activity: DailyActivity, customer_index: NDArray[np.int64], as_of_us: NDArray[np.int64]
+    partition: Partition,
+    activity: DailyActivity,
+    customer_index: NDArray[np.int64],
+    as_of_us: NDArray[np.int64],
+    *,
+    known_until_us: int | None = None,
 ) -> NDArray[np.float32]:
     """Raw features of each query, from events strictly before its instant.
 
     customer_index, as_of_us : int64[num_queries]
+    known_until_us           : to learn from; the season may then be told from the year after an instant, up to there
     returns                  : float32[num_queries, NUM_SITUATION_FEATURES]; NaN where undefined, flagged in the *_missing columns
     """
     summary, last_event_us = summarise(partition, customer_index, as_of_us)
-    return situation_of(summary, last_event_us, as_of_us, activity)
+    return situation_of(summary, last_event_us, as_of_us, activity, known_until_us=known_until_us)
 
 
 def situation_of(
-    summary: NDArray[np.float32], last_event_us: NDArray[np.int64], as_of_us: NDArray[np.int64], activity: DailyActivity
+    summary: NDArray[np.float32],
+    last_event_us: NDArray[np.int64],
+    as_of_us: NDArray[np.int64],
+    activity: DailyActivity,
+    *,
+    known_until_us: int | None = None,
 ) -> NDArray[np.float32]:
     """The same from a summary that is kept: what `describe_situation` reads off the events is in it and in the last event's time.
 
     summary       : float32[num_queries, len(SUMMARY_COLUMNS)]    at the instant, as `engine.indicators.compute_summary` gives it
     last_event_us : int64[num_queries]                            before the instant; NO_EVENT where there is none
     """
-    calendar, log_days, calendar_row = describe_instants(as_of_us, activity)
+    calendar, log_days, calendar_row = describe_instants(as_of_us, activity, known_until_us=known_until_us)
     return describe_situations(summary, last_event_us, as_of_us, calendar, log_days, calendar_row)
 
 
@@ -60,13 +75,14 @@ def situation_of_one(
 
 
 def _describe_instant(as_of_us: int, activity: DailyActivity) -> tuple[float, ...]:
-    """`describe_instants` for one: by the C library, as twenty calls of NumPy for six numbers would take 30 us."""
+    """`describe_instants` for one: what can be by the C library, as twenty calls of NumPy for six numbers would take 30 us."""
     week, month, quarter = (
         math.log(mean) if mean > 0 else -math.inf if mean == 0 else math.nan
         for mean in activity.means_before(as_of_us, _CHAIN_WINDOWS)
     )
-    of_week, of_year = (2 * math.pi * (as_of_us / period_us % 1.0) for period_us in (7 * DAY_US, 365.2425 * DAY_US))
-    return math.sin(of_week), math.cos(of_week), math.sin(of_year), math.cos(of_year), week - month, month - quarter
+    of_week = 2 * math.pi * (as_of_us / (7 * DAY_US) % 1.0)
+    season = (float(activity.season_ahead(np.array([as_of_us]), days)[0]) for days in SEASON_DAYS)
+    return math.sin(of_week), math.cos(of_week), *season, week - month, month - quarter
 
 
 def summarise(
@@ -82,7 +98,7 @@ def summarise(
 
 
 def describe_instants(
-    as_of_us: NDArray[np.int64], activity: DailyActivity
+    as_of_us: NDArray[np.int64], activity: DailyActivity, *, known_until_us: int | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int64]]:
     """What depends on the instant alone, for `kernels.describe_situations`; one row where all queries share an instant.
 
@@ -97,7 +113,7 @@ def describe_instants(
         week, month, quarter = (np.log(activity.orders_before(instants_us, days)) for days in _CHAIN_WINDOWS)
         columns = [
             *circle(instants_us / (7 * DAY_US)),
-            *circle(instants_us / (365.2425 * DAY_US)),
+            *(activity.season_ahead(instants_us, days, known_until_us=known_until_us) for days in SEASON_DAYS),
             week - month,
             month - quarter,
         ]

@@ -81,15 +81,11 @@ class Explainer:
         self._model = model
         self._as_of_us = as_of_us
         self._activity = activity
+        usual_situation = usual.situation(as_of_us, activity)
+        season_level = float(model.season_level(usual_situation)[0])  # the same for every customer
         self._gradients = IntegratedGradients(
-            HorizonRisk(model, horizon_days, usual.state_by_known),
-            coordinates(
-                model,
-                usual.states,
-                usual.situation(as_of_us, activity),
-                usual.usual_orders(),
-                usual.state_by_known,
-            ),
+            HorizonRisk(model, horizon_days, usual.state_by_known, season_level=season_level),
+            coordinates(model, usual.states, usual_situation, usual.usual_orders(), usual.state_by_known),
             subject_of_coordinates(model.state_size),
         )
         self.usual_risk = self._gradients.start_probability  # float32[num_segments]

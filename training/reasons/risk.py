@@ -6,6 +6,8 @@ with them.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,13 +21,16 @@ from training.network.hazard import HIGHEST_LOG_RATE, LOWEST_LOG_RATE, bin_width
 class HorizonRisk:
     """f(z), where z is what the first layer of the head gives before its SiLU.
 
+    season_level : what the season of the instant adds to the log rates, as FittedModel gives it
     first_weight : (H, I), of that layer by `coordinates`, so that a gradient by z is brought back to them
     N: customers, I: coordinates, H: its hidden units, K: hazard bins that begin before the horizon.
 
     No autograd: reasons are asked for inside inference mode, and the backward pass needs no more than is written here.
     """
 
-    def __init__(self, model: FittedModel, horizon_days: float, state_by_known: NDArray[np.float32]) -> None:
+    def __init__(
+        self, model: FittedModel, horizon_days: float, state_by_known: NDArray[np.float32], *, season_level: float = 0.0
+    ) -> None:
         first, second = (layer for layer in model.network_on("cpu").body if isinstance(layer, nn.Linear))
         edges = model.edges_days
         upper = int(np.searchsorted(edges, horizon_days))  # as training.predict.churn_probability reads between the edges
@@ -40,7 +45,8 @@ class HorizonRisk:
         self._second_bias = second.bias.detach()
         self._rate_weight = rates.weight.detach()[: upper + 1].contiguous()
         self._rate_bias = rates.bias.detach()[: upper + 1].contiguous()
-        self._widths = torch.as_tensor(bin_widths(edges)[: upper + 1], dtype=torch.float32)
+        # The season multiplies every rate, and so does a wider bin.
+        self._widths = torch.as_tensor(bin_widths(edges)[: upper + 1] * math.exp(season_level), dtype=torch.float32)
         self._share = (horizon_days - before) / (float(edges[upper]) - before)  # of the last bin
         self._shift, self._slope = model.calibration.shift, model.calibration.slope
 

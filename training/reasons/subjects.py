@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.catalogue_entry import Worry
 from engine.indicators import INDICATORS
-from kernels import SUMMARY_COLUMNS
+from kernels import CALENDAR_COLUMNS, SUMMARY_COLUMNS
 from training.network.situation import SITUATION_NAMES
 from training.reasons.last_order import FACT_OF_FEATURE
 
@@ -65,9 +65,7 @@ _BELONGS_TO: dict[str, str] = {
     "log_days_over_longest_gap": "lateness",
 }
 # The same for every customer at an instant, and so no reason why one differs from another.
-_CONTEXT: frozenset[str] = frozenset(
-    ("weekday_sin", "weekday_cos", "year_sin", "year_cos", "log_chain_week_over_month", "log_chain_month_over_quarter")
-)
+_CONTEXT: frozenset[str] = frozenset(CALENDAR_COLUMNS)
 
 
 def subject_of_situation() -> NDArray[np.int64]:

@@ -20,7 +20,7 @@ from training.fitting.dropout import SharedRows, share_dropout
 from training.fitting.pieces import cut_pieces
 from training.fitting.workers import ALONE, Workers
 from training.network.model import SequenceModel
-from training.network.situation import NUM_SITUATION_FEATURES
+from training.network.situation import NUM_SITUATION_FEATURES, SEASON_DAYS
 from training.network.spend import fit_spend_scale, spend_targets
 from training.network.tokens import all_event_tokens
 
@@ -49,7 +49,8 @@ def shares_of(past: Partition, workers: Workers) -> list[Share]:
     situation = np.random.default_rng(0).standard_normal((len(queries), NUM_SITUATION_FEATURES)).astype(np.float32)
     asked = (queries.customer_index, queries.as_of_us, queries.known_days)
     spend = spend_targets(past, fit_spend_scale(past), *asked, situation, np.asarray(QUICK.model.edges_days))
-    batches = EpochBatches(queries, situation, spend, cut_pieces(past.offsets, QUICK.model.context_events), QUICK)
+    season = np.zeros((len(queries), len(SEASON_DAYS)), np.float32)
+    batches = EpochBatches(queries, situation, season, spend, cut_pieces(past.offsets, QUICK.model.context_events), QUICK)
     tokens = np.nan_to_num(all_event_tokens(past))
     return list(batches.shuffled(tokens, np.random.default_rng(1), workers))
 

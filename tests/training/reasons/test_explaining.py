@@ -126,10 +126,10 @@ def test_every_input_but_what_all_customers_share_belongs_to_a_reason() -> None:
     assert shared == {
         "weekday_sin",
         "weekday_cos",
-        "year_sin",
-        "year_cos",
         "log_chain_week_over_month",
         "log_chain_month_over_quarter",
+        "log_season_month",
+        "log_season_quarter",
     }
     for name in INDICATOR_COLUMNS:
         assert SUBJECTS[subjects[5 + SITUATION_NAMES.index(name)]].name == name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -11,9 +12,17 @@ import torch
 from tests.training.reasons.conftest import Customers
 from training.inference import FittedModel, look_ahead
 from training.network.calibration import Calibration
+from training.network.situation import SEASON_AHEAD
 from training.predict import churn_probability
 from training.reasons import Usual
 from training.reasons.risk import HorizonRisk
+
+
+def with_season(model: FittedModel) -> FittedModel:
+    network = copy.deepcopy(model.network)
+    network.season.copy_(torch.tensor([0.5, 0.25]))
+    return replace(model, network=network)
+
 
 HORIZONS = pytest.mark.parametrize("horizon_days", [0.5, 1, 14, 17.5, 365])
 
@@ -29,6 +38,18 @@ def test_the_risk_is_the_churn_probability_of_the_forward_path(
     curves = look_ahead(model, customers.kept.states, situation).survival
     expected = churn_probability(model.edges_days, np.maximum(curves, 1e-300), horizon_days)
     np.testing.assert_allclose(found.detach().numpy(), expected, atol=2e-6)
+
+
+def test_the_season_is_in_the_risk_as_in_the_forward_path(model: FittedModel, customers: Customers, usual: Usual) -> None:
+    model = with_season(model)
+    situation = customers.situation
+    situation[:, SEASON_AHEAD] = (0.3, -0.8)
+    (level,) = set(model.season_level(situation))
+    assert level == pytest.approx(0.5 * 0.3 - 0.25 * 0.8)
+    risk = HorizonRisk(model, 14, usual.state_by_known, season_level=float(level))
+    found = risk.probability(risk.first_layer(customers.coordinates(model, usual)))
+    curves = look_ahead(model, customers.kept.states, situation).survival
+    np.testing.assert_allclose(found.numpy(), churn_probability(model.edges_days, curves, 14), atol=2e-6)
 
 
 @HORIZONS

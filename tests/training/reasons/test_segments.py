@@ -91,7 +91,7 @@ def test_how_a_state_goes_with_the_situation_is_learnt_but_not_from_what_passes_
     random = np.random.default_rng(0)
     num_customers = 4000
     standardised = random.normal(size=(num_customers, NUM_SITUATION_FEATURES)).astype(np.float32)
-    tenure, recency, season = (SITUATION_NAMES.index(name) for name in ("tenure_days", "recency_days", "year_sin"))
+    tenure, recency, season = (SITUATION_NAMES.index(name) for name in ("tenure_days", "recency_days", "weekday_sin"))
     noise = random.normal(size=num_customers)
     states = np.stack([3 * standardised[:, tenure] + standardised[:, recency] + standardised[:, season], noise], axis=1)
     summary = np.zeros((num_customers, len(SUMMARY_COLUMNS)), np.float32)
