@@ -107,7 +107,8 @@ def _limits(about: BundleDescription) -> str:
         (
             f"- It says nothing of customers without a purchase in the last {about.active_within_days} days, nor why one leaves.",
             "- It knows what the log of this chain knows. Moves, deaths and purchases elsewhere look like churn.",
-            "- A season that the log never held is a surprise; with less than a year and a half the time of year is ignored.",
+            "- A season that the log never held is a surprise. From a year and a half on, the chain's orders of the year before "
+            "tell what the time of the year promises; with less, it is ignored.",
             "- It ages: `ebbtide drift` compares the chain with that of the training and says when to train again.",
             "- Probabilities are for whom to talk to. They are no ground to refuse a customer anything.",
         )
