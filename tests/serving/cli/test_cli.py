@@ -201,6 +201,7 @@ def test_an_unknown_customer_is_one_clear_line(target: str, capsys: pytest.Captu
 
 MISTAKES = {
     "no store": (["status", "--store", "{tmp}/nowhere"], "run `ebbtide ingest"),
+    "an empty store": (["ingest", "--store", "", "{log}"], "found an empty text"),
     "no file": (["ingest", "--store", "{tmp}/new", "{tmp}/absent.csv"], "absent.csv"),
     "no files at all": (["ingest", "--store", "{tmp}/new"], "expected one or more files"),
     "a column that is not there": (["ingest", "--store", "{tmp}/new", "--column", "customer_id=kunde", "{log}"], "kunde"),
@@ -220,6 +221,10 @@ MISTAKES = {
     "a baseline that is not there": (
         ["backtest", "--store", "{store}", "--as-of", "2024-07-15", "--baselines", "oracle", "--out", "{tmp}/out"],
         "lightgbm_tuned",
+    ),
+    "results below a file": (
+        ["backtest", "--store", "{store}", "--as-of", "2024-07-15", "--out", "{log}/out"],
+        "name a place whose path leads",
     ),
     "a second origin past the end": (
         ["backtest", "--store", "{store}", "--as-of", "2024-07-01", "--as-of", "2024-08-20", "--out", "{tmp}/out"],
