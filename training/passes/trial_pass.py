@@ -247,6 +247,6 @@ def _check_can_learn(
     if earlier.num_customers < LEAST_TO_LEARN_FROM:
         raise AsOfError(
             f"as-of {as_of}: found {earlier.num_customers} customers with an event before {format_instant(held_out_us)}, where "
-            f"the last horizon begins, expected at least {LEAST_TO_LEARN_FROM} to learn from; choose a later as-of, once there are "
-            f"more, or a shorter horizon{_UNTIL_THEN}"
+            f"the last horizon begins, expected at least {LEAST_TO_LEARN_FROM} to learn from; choose a later as-of, once there "
+            f"are more, or a shorter horizon{_UNTIL_THEN}"
         )
