@@ -21,6 +21,7 @@ _ADVICE = {
     errno.EIO: "look at the health of that disk; `ebbtide verify` tells what is still whole",
     errno.EMFILE: f"raise the limit on open files (ulimit -n), {_AGAIN}",
     errno.ENAMETOOLONG: "name a store with a shorter path",
+    errno.EISDIR: "a file is expected there; move that folder away",
     errno.ENOTDIR: "name a place whose path leads through folders only",
 }
 

@@ -82,6 +82,13 @@ def test_an_ingest_that_may_not_write_more_names_the_file(store: Path, nightly: 
     assert sorted(path.name for path in (store / "history").glob("*.tmp")) == []
 
 
+def test_a_folder_in_the_place_of_a_file_is_told_of_in_one_line(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (store / "snapshots" / "current.json").mkdir(parents=True)
+    for command in ("status", "verify"):
+        assert main([command, "--store", str(store)]) == 1
+        assert_refused(capsys.readouterr().err, "current.json: Is a directory", "move that folder away")
+
+
 def test_a_rescoring_that_may_not_write_more_names_the_file(store: Path) -> None:
     run = run_limited(500, "rescore", "--store", store, "--as-of", AS_OF, "--device", "cpu")
     assert run.returncode == 1
