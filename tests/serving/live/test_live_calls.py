@@ -151,6 +151,7 @@ def without(name: str, **fields: Any) -> pb.Event:
         (without("time"), "time"),
         (event(time=timestamp(TRAINED_AS_OF_US)), "time"),
         (event(time=Timestamp(seconds=1, nanos=-1)), "time"),
+        (event(time=Timestamp(seconds=-2_300_000_000)), "time"),  # 1897: an ingest would not believe it
         (event(time=Timestamp(seconds=10**15)), "time"),
         (without("kind"), "kind"),
         (event(kind=8), "kind"),
