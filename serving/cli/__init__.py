@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status and writes one line on standard error where it is not 0."""
     # gRPC's core writes lines of its own on standard error for what is told in one line here.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # A terminal or a log that has no ü shows \xfc: work that is done is not to end in a failure to say so.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = cli.main(args=arguments, prog_name="ebbtide", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import random
 import re
@@ -197,6 +198,17 @@ def test_data_is_printed_as_it_is() -> None:
 def test_an_unknown_customer_is_one_clear_line(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("score", "--target", target, "nobody") == 1
     assert "'nobody' is not in the history" in _only_line(capsys)
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "käufe.csv"
+    source.write_text("customer_id,timestamp\n日本,2024-01-01\n")
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii", write_through=True))
+    assert run("ingest", "--store", tmp_path / "läden", source) == 0
+    assert run("indicators", "日本", "--store", tmp_path / "läden", "--as-of", "2024-01-02") == 0
+    assert rb"l\xe4den holds 1 orders" in shown.getvalue()
+    assert rb"Customer \u65e5\u672c" in shown.getvalue()
 
 
 MISTAKES = {
