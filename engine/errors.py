@@ -20,7 +20,7 @@
     ├── OverloadError               more was asked for at once than can be answered
     └── RemoteError                 a server answered with an error, or did not answer
 
-A message says what was found, what was expected and what to do next. `serving/status.py` maps the tree to gRPC status codes.
+A message says what was found, what was expected and what to do next. `serving/wire/status.py` maps the tree to gRPC status codes.
 """
 
 from __future__ import annotations

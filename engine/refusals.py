@@ -21,7 +21,8 @@ _ADVICE = {
     errno.EIO: "look at the health of that disk; `ebbtide verify` tells what is still whole",
     errno.EMFILE: f"raise the limit on open files (ulimit -n), {_AGAIN}",
     errno.ENAMETOOLONG: "name a store with a shorter path",
-    errno.ENOTDIR: "name a store whose path leads through folders only",
+    errno.EISDIR: "a file is expected there; move that folder away",
+    errno.ENOTDIR: "name a place whose path leads through folders only",
 }
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import ray
+import ray._private.worker
 from ray._private.gcs_utils import create_gcs_channel
 from ray._private.services import find_gcs_addresses
 from ray._raylet import Config  # type: ignore[attr-defined]  # compiled
@@ -21,6 +23,7 @@ from engine.executors.ray_config import AUTO_ADDRESS, RayConfig
 _OBJECT_STORE_BYTES = 128 << 20
 # "k8s": the tokens are those of Kubernetes, which gives and checks them.
 _SAFE_AUTH_MODES = ("token", "k8s")
+_logger = logging.getLogger(__name__)
 _WAY_IN = "set RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH to the one that the cluster was started with"
 
 
@@ -28,7 +31,7 @@ def start_local_cluster(*, num_cpus: int | None = None, num_gpus: int | None = N
     """Start a cluster on this machine and connect to it: token needed, no dashboard, no usage reports.
 
     num_cpus, num_gpus : what the machine has by default
-    raises             : InvalidArgumentError where the environment turns tokens off
+    raises             : InvalidArgumentError where the environment turns tokens off; ExecutionError where Ray does not come up
     """
     # Ray >= 2.59 would write a token that it makes to the home folder. It reads settings from the environment alone, and so do
     # the processes that it starts.
@@ -40,15 +43,23 @@ def start_local_cluster(*, num_cpus: int | None = None, num_gpus: int | None = N
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     # Ray gives its server half a minute to begin: too little where 40 MB have yet to come from a disk that was just installed to.
     os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "120")
-    ray.init(
-        address="local",
-        num_cpus=num_cpus,
-        num_gpus=num_gpus,
-        include_dashboard=False,
-        object_store_memory=_OBJECT_STORE_BYTES,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-    )
+    _keep_standard_output()
+    try:
+        ray.init(
+            address="local",
+            num_cpus=num_cpus,
+            num_gpus=num_gpus,
+            include_dashboard=False,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+    except Exception as error:  # a bare one where a process of Ray did not come up in time
+        reason = " ".join(str(error).split())
+        raise ExecutionError(
+            f"no Ray cluster could be started on this machine ({reason}); look at its memory and load, then run the same "
+            "command again, or leave --executor ray out"
+        ) from error
 
 
 def join_cluster(config: RayConfig) -> None:
@@ -61,6 +72,7 @@ def join_cluster(config: RayConfig) -> None:
     _require_token()
     address = _find_local_address() if config.address in (None, AUTO_ADDRESS) else str(config.address)
     _check_answer(address, config.answer_limit_s)
+    _keep_standard_output()
     try:
         ray.init(
             address=address,
@@ -74,6 +86,20 @@ def join_cluster(config: RayConfig) -> None:
             f"the Ray cluster at {address} cannot be joined ({reason}); run the command on a machine of the cluster, "
             f"with its versions of Ray ({ray.__version__} here) and Python"
         ) from error
+
+
+def _keep_standard_output() -> None:
+    """Log what Ray tells of its workers: it prints that a worker died where a program looks for one JSON document.
+
+    Nothing public turns it off; `log_to_driver` is about what tasks print.
+    """
+    ray._private.worker.print_to_stdstream = _log_lines
+
+
+def _log_lines(data: Mapping[str, Any], ignore_prefix: bool) -> None:
+    """The first sentence of each; what follows is advice on Ray's own files, by the hundred words."""
+    for line in data["lines"]:
+        _logger.warning("Ray: %s", str(line).split(". ", 1)[0])
 
 
 def _require_token_mode() -> None:

@@ -153,7 +153,10 @@ def find_part_problems(history: Place, record: PartRecord) -> list[str]:
         if (problem := _size_problem(history / name, size_of(history / name), expected))
     ]
     if not problems:
-        found = sha256_of(*(history / name for name, _ in record.files))
+        try:
+            found = sha256_of(*(history / name for name, _ in record.files))
+        except FileNotFoundError as error:  # removed since its size was asked for
+            return [f"{error.filename} is missing"]
         if found != record.sha256:
             problems.append(f"{history / record.path}.*.arrow hash to {found}, expected {record.sha256}")
     return problems

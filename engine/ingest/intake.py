@@ -105,7 +105,8 @@ def _nothing_usable(source: Source, num_rows: int, bad_rows: Mapping[str, int], 
     told = []
     for value, count in sorted(bad_rows.items(), key=lambda item: -item[1]):
         reason = Reason(value)
-        found = ", ".join(repr(example) for example in examples[reason])
+        # What is missing has no examples worth telling: None, or blanks.
+        found = "" if "missing" in value else ", found " + ", ".join(repr(example) for example in examples[reason])
         advice = f"; {_ADVICE[reason]}" if reason in _ADVICE else ""
-        told.append(f"{count:,} x {value} (column {source.mapping.get(reason.field)!r}, found {found}{advice})")
+        told.append(f"{count:,} x {value} (column {source.mapping.get(reason.field)!r}{found}{advice})")
     return f"none of its {num_rows:,} rows can be used: " + "; ".join(told)

@@ -205,7 +205,8 @@ def _csv_header(path: Path) -> Header:
         sample = text.read(_SAMPLE_CHARACTERS)
     first_line = sample.lstrip("\r\n").split("\n", 1)[0]
     delimiter = max(_DELIMITERS, key=first_line.count)
-    rows = [row for row in itertools.islice(csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter), 2) if row]
+    lines = csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter)
+    rows = list(itertools.islice((row for row in lines if row), 2))  # blank lines are nothing, wherever they stand
     if not rows:
         raise SourceError(str(path), "found blank lines only, expected a header and rows; export it again")
     num_bytes = path.stat().st_size * (_GZIP_RATIO if path.name.lower().endswith(".gz") else 1)

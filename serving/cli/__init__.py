@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status and writes one line on standard error where it is not 0."""
     # gRPC's core writes lines of its own on standard error for what is told in one line here.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # A terminal or a log that has no ü shows \xfc: work that is done is not to end in a failure to say so.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         status = cli.main(args=arguments, prog_name="ebbtide", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -40,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of a pipe has gone, as `| head` does
         return _EXIT_FAILED
+    except FileNotFoundError as error:
+        where = error.filename or error
+        return _fail(
+            f"{where}: is not there; if the store was moved or removed meanwhile, put it back and run again", _EXIT_FAILED
+        )
     except OSError as error:
         refusal = refusal_of(error, "the store")
         if refusal is None:

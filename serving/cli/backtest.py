@@ -123,7 +123,7 @@ def backtest(
     from training.backtest import BacktestConfig, run_backtest
     from training.config import TrainConfig
     from training.evaluation.profit import ProfitConfig
-    from training.report import METRICS_FILE, write_backtest
+    from training.report import METRICS_FILE, check_can_write, write_backtest
 
     names = _names(baselines)
     train = TrainConfig(horizon_days=horizon_days[0], active_within_days=active_within_days, seed=seed)
@@ -145,6 +145,7 @@ def backtest(
         profit=ProfitConfig(customer_value=customer_value, offer_cost=offer_cost, contact_cost=contact_cost),
     )
     history = History.open(store)
+    check_can_write(out)
     with stage("Backtesting", as_json=as_json) as progress:
         result = run_backtest(history, config, progress=lambda at: progress.update(done=at.done, total=at.total, note=at.step))
     write_backtest(result, out)

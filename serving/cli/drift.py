@@ -169,7 +169,7 @@ def print_drift(report: DriftReport) -> None:
         out.print(
             f"Newest window: calibration slope {_told(report.calibration_slope, '.2f')}, expected calibration error "
             f"{_told(report.calibration_error, '.3f')}, "
-            f"repurchase rate {_told(-100 * report.repurchase_fall, '+.1f')} % against the reference."
+            f"repurchase rate {_told(-100 * report.repurchase_fall, '+.1f', ' %')} against the reference."
         )
     out.print()
     for line in report.not_judged:
@@ -186,5 +186,5 @@ def _known(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _told(value: float, form: str) -> str:
-    return format(value, form) if math.isfinite(value) else "not known"
+def _told(value: float, form: str, unit: str = "") -> str:
+    return format(value, form) + unit if math.isfinite(value) else "not known"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from serving.answers import CustomerEvent
 
 MAX_CUSTOMERS = 100
+# In cents. The server's own limit is far below; what is far above it would be written out digit by digit.
+_BEYOND_MONEY = 10**18
 
 _EXAMPLE = "'purchase 2018-01-02T10:00:00Z 12.50 store=438'"
 _TEXTS = {"store": "store_id", "channel": "channel", "order": "order_id"}
@@ -149,12 +151,14 @@ def _setting(text: str, name: str, value: str) -> tuple[str, Any]:
 def _cents(text: str, name: str, value: str) -> int:
     try:
         cents = Decimal(value) * 100
-        whole = int(cents)
-    except (InvalidOperation, ValueError, OverflowError):
-        raise _refusal(text, f"(found {name} {value!r}, which is no amount of money)") from None
-    if whole != cents:
+        is_amount = abs(cents) < _BEYOND_MONEY
+    except ArithmeticError:  # no number, NaN, or an exponent that nothing holds
+        is_amount = False
+    if not is_amount:
+        raise _refusal(text, f"(found {name} {value!r}, which is no amount of money)")
+    if cents != int(cents):
         raise _refusal(text, f"(found {name} {value!r}, which has fractions of a cent)")
-    return whole
+    return int(cents)
 
 
 def _refusal(text: str, why: str) -> InvalidArgumentError:

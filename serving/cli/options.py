@@ -30,6 +30,8 @@ class StorePlace(click.ParamType[Place]):
     name = "DIR"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Place:
+        if not value:  # of a script whose variable is not set; a path without text would be the folder where it runs
+            self.fail("found an empty text, expected a folder or s3://BUCKET/PATH.", param, ctx)
         place = resolve(value)
         if isinstance(place, Path) and place.exists() and not place.is_dir():
             self.fail(f"Directory {str(place)!r} is a file.", param, ctx)

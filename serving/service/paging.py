@@ -38,7 +38,7 @@ def _decode(text: str) -> Any:
     """The JSON value in a token; None where there is none."""
     try:
         return json.loads(base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True))
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter of brackets within brackets within brackets
         return None
 
 

@@ -16,6 +16,7 @@ from engine.history.customer_events import CustomerEvents, NameBook, sort_events
 from engine.history.events import CODE_COLUMNS
 from engine.instants import format_instant
 from engine.schema import EVENT_SCHEMA, NO_RATING, ORDER_KINDS, EventKind
+from engine.sources.instant_text import EARLIEST_US
 from kernels.registry import resolve
 from serving.answers import CustomerEvent
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
@@ -162,6 +163,8 @@ def _read_event(message: pb.Event, stores: NameBook, channels: NameBook, *, has_
         raise InvalidArgumentError(
             "time", f"found {when}, expected a time before {limit}, which is the as_of, or without one the latest that can be"
         )
+    if time_us < EARLIEST_US:
+        raise InvalidArgumentError("time", f"found {format_instant(time_us)}, expected {format_instant(EARLIEST_US)} or later")
     kind = int(message.kind)
     if kind not in _KINDS:
         raise InvalidArgumentError("kind", f"found {kind}, expected one of {_KIND_NAMES}")

@@ -75,6 +75,18 @@ def test_a_setting_out_of_its_limits_is_refused(field: str, value: Any) -> None:
 
 
 @pytest.mark.ray
+def test_what_ray_tells_of_its_workers_leaves_standard_output_alone(
+    ray_cluster: None, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    import ray._private.worker
+
+    told = {"lines": ["A worker died or was killed. To troubleshoot the problem, …"], "pid": "raylet", "is_err": False}
+    ray._private.worker.print_to_stdstream(told, ignore_prefix=False)  # as Ray itself does
+    assert capsys.readouterr().out == ""
+    assert "Ray: A worker died or was killed" in caplog.text
+
+
+@pytest.mark.ray
 @pytest.mark.parametrize(("config", "expected"), [(RayConfig(), 4), (RayConfig(address="auto", num_workers=1), 1)])
 def test_no_more_is_in_flight_than_the_cluster_can_begin(ray_cluster: None, config: RayConfig, expected: int) -> None:
     tasks = Handed({"number": number} for number in range(20))

@@ -57,6 +57,12 @@ def test_large_batches_come_in_slices(tmp_path: Path, monkeypatch: pytest.Monkey
             assert [batch.num_rows for batch in read_batches(read_header(path), ["amount"])] == [2, 1]
 
 
+def test_blank_lines_of_a_csv_are_nothing_wherever_they_stand(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("\r\n\ncustomer_id,amount\n\n\na,1.5\n\nb,2.5\n\n")
+    assert read_all(path, ["customer_id", "amount"]) == {"customer_id": ["a", "b"], "amount": ["1.5", "2.5"]}
+
+
 def test_csv_quoting_newlines_and_words_for_nothing(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text('customer_id,"am,ount"\n"a ""b""\nc",NULL\nNA,\\N\n"NA",""\n')

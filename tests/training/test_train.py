@@ -127,8 +127,14 @@ def test_a_short_past_teaches_no_time_of_the_year(trained: TrainedModel) -> None
 
 
 def test_too_short_a_past_is_refused_with_what_is_needed(history: History) -> None:
-    with pytest.raises(AsOfError, match=r"found 5 days of events before 2024-01-07.*expected at least 14"):
+    with pytest.raises(AsOfError, match=r"found 5 days of events before 2024-01-07.*expected at least 14.*baseline recency"):
         train(history, as_of_us=FIRST_US + 20 * DAY_US, config=QUICK)
+
+
+def test_too_few_customers_are_refused_with_what_is_needed_and_offered_the_recency_baseline(make_history: MakeHistory) -> None:
+    history = make_history(draw_orders(num_customers=5))
+    with pytest.raises(AsOfError, match=r"found \d customers .*expected at least 20 to learn from.*baseline recency"):
+        train(history, as_of_us=AS_OF_US, config=QUICK)
 
 
 def test_an_as_of_before_the_data_is_refused(history: History) -> None:
@@ -136,9 +142,8 @@ def test_an_as_of_before_the_data_is_refused(history: History) -> None:
         train(history, as_of_us=FIRST_US - DAY_US, config=QUICK)
 
 
-@pytest.mark.parametrize("num_customers", [3, 30])
-def test_a_chain_too_small_to_choose_on_is_learnt_from_by_the_defaults(make_history: MakeHistory, num_customers: int) -> None:
-    history = make_history(draw_orders(num_customers=num_customers))
+def test_a_chain_too_small_to_choose_on_is_learnt_from_by_the_defaults(make_history: MakeHistory) -> None:
+    history = make_history(draw_orders(num_customers=30))
     trained = train(history, as_of_us=AS_OF_US, config=QUICK)
     assert trained.validation == {}
     assert trained.model.calibration == Calibration()

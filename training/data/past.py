@@ -6,6 +6,7 @@ Training takes this and only this, so nothing at or after the as-of instant can 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +34,8 @@ def take_past(partitions: Iterable[Partition], *, before_us: int, max_events: in
 
     max_events : where there are more, a random sample of whole customers of about this many is kept
     returns    : Partition of the customers with at least one such event, in the order of the partitions; the codes of stores and
-                 channels stay those of each customer's own partition (they tell same from other, not which), the names are empty
+                 channels stay those of each customer's own partition (they tell same from other, not which), the names are empty;
+                 coverage tells of amounts and discounts where the past shows any
 
     The sample depends on the seed and on what is kept alone: the same past gives the same sample whatever came later.
     """
@@ -42,7 +44,22 @@ def take_past(partitions: Iterable[Partition], *, before_us: int, max_events: in
     if max_events is not None and total > max_events:
         random = np.random.default_rng(seed)
         pasts = [_pick(past, random.random(past.num_customers) < max_events / total) for past in pasts]
-    return _join(pasts)
+    return _without_later_sources(_join(pasts))
+
+
+def _without_later_sources(past: Partition) -> Partition:
+    """As if no file with amounts or discounts had come yet, where none had: the history tells that one did, and not since when.
+
+    Ingest counts 1 for each line of an order of which no amount is known.
+    """
+    is_purchase = past.is_purchase
+    is_priced = past.amount_minor[is_purchase] != 100 * past.num_lines[is_purchase].astype(np.int64)
+    coverage = replace(
+        past.coverage,
+        has_amounts=past.coverage.has_amounts and bool(is_priced.any()),
+        has_discounts=past.coverage.has_discounts and bool(past.discount_minor.any()),
+    )
+    return replace(past, coverage=coverage)
 
 
 def _cut(partition: Partition, before_us: int) -> Partition:

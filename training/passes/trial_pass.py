@@ -28,6 +28,9 @@ from training.network.calibration import LEVEL_ALONE, Calibration, fit_calibrati
 from training.predict import churn_probability
 from training.trained import HeldOut
 
+# Fewer teach a model of thousands of weights nothing that days since the last purchase do not say.
+LEAST_TO_LEARN_FROM = 20
+_UNTIL_THEN = "; until then go by the baseline recency: `ebbtide indicators --all` has everybody's recency_days"
 # With fewer customers in the held-out window, or fewer of either outcome, nothing can be told from it.
 LEAST_CUSTOMERS = 50
 LEAST_OF_AN_OUTCOME = 5
@@ -233,11 +236,17 @@ def _check_can_learn(
         raise AsOfError(
             f"as-of {as_of}: found {math.floor(num_days)} days of events before {format_instant(held_out_us)}, where the last "
             f"horizon begins, expected at least {horizon_days}: one horizon to learn from and one to check with; choose an "
-            f"as-of from {earliest} on, or a shorter horizon"
+            f"as-of from {earliest} on, once the log goes as far, or a shorter horizon{_UNTIL_THEN}"
         )
     if len(window.queries) == 0:
         raise AsOfError(
             f"as-of {as_of}: found no customer with a purchase in the {config.active_within_days} days before "
             f"{format_instant(held_out_us)}, where the last horizon begins, expected some to learn from; choose another as-of, "
-            "or a longer time to be active within"
+            f"or a longer time to be active within{_UNTIL_THEN}"
+        )
+    if earlier.num_customers < LEAST_TO_LEARN_FROM:
+        raise AsOfError(
+            f"as-of {as_of}: found {earlier.num_customers} customers with an event before {format_instant(held_out_us)}, where "
+            f"the last horizon begins, expected at least {LEAST_TO_LEARN_FROM} to learn from; choose a later as-of, once there "
+            f"are more, or a shorter horizon{_UNTIL_THEN}"
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from engine.files import move_into_place, sync_folder, write_bytes_atomic, write_json_atomic
+from engine.refusals import naming
 from training.backtest.windows import Backtest
 from training.report.document import describe_backtest
 from training.report.page import draw_report
@@ -15,6 +17,17 @@ from training.report.page import draw_report
 PREDICTIONS_FILE = "predictions.parquet"
 METRICS_FILE = "metrics.json"
 REPORT_FILE = "report.html"
+
+
+def check_can_write(out_dir: str | Path) -> None:
+    """Find out before a training, and not after it, that nothing can be written into a folder; leaves nothing, nor makes it.
+
+    raises : StorageError
+    """
+    out_dir = Path(out_dir).absolute()
+    folder = next(place for place in (out_dir, *out_dir.parents) if place.exists())
+    with naming(folder), tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def write_backtest(result: Backtest, out_dir: str | Path) -> None:

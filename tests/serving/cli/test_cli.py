@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import random
 import re
@@ -199,8 +200,20 @@ def test_an_unknown_customer_is_one_clear_line(target: str, capsys: pytest.Captu
     assert "'nobody' is not in the history" in _only_line(capsys)
 
 
+def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "käufe.csv"
+    source.write_text("customer_id,timestamp\n日本,2024-01-01\n")
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii", write_through=True))
+    assert run("ingest", "--store", tmp_path / "läden", source) == 0
+    assert run("indicators", "日本", "--store", tmp_path / "läden", "--as-of", "2024-01-02") == 0
+    assert rb"l\xe4den holds 1 orders" in shown.getvalue()
+    assert rb"Customer \u65e5\u672c" in shown.getvalue()
+
+
 MISTAKES = {
     "no store": (["status", "--store", "{tmp}/nowhere"], "run `ebbtide ingest"),
+    "an empty store": (["ingest", "--store", "", "{log}"], "found an empty text"),
     "no file": (["ingest", "--store", "{tmp}/new", "{tmp}/absent.csv"], "absent.csv"),
     "no files at all": (["ingest", "--store", "{tmp}/new"], "expected one or more files"),
     "a column that is not there": (["ingest", "--store", "{tmp}/new", "--column", "customer_id=kunde", "{log}"], "kunde"),
@@ -220,6 +233,10 @@ MISTAKES = {
     "a baseline that is not there": (
         ["backtest", "--store", "{store}", "--as-of", "2024-07-15", "--baselines", "oracle", "--out", "{tmp}/out"],
         "lightgbm_tuned",
+    ),
+    "results below a file": (
+        ["backtest", "--store", "{store}", "--as-of", "2024-07-15", "--out", "{log}/out"],
+        "name a place whose path leads",
     ),
     "a second origin past the end": (
         ["backtest", "--store", "{store}", "--as-of", "2024-07-01", "--as-of", "2024-08-20", "--out", "{tmp}/out"],

@@ -66,6 +66,8 @@ def test_an_event_is_read_from_words() -> None:
         ("purchase 2024-01-01 1 2", "amount is there twice"),
         ("purchase 2024-01-01 amount=much", "'much', which is no amount of money"),
         ("purchase 2024-01-01 nan", "no amount of money"),
+        ("purchase 2024-01-01 1e400", "'1e400', which is no amount of money"),
+        ("purchase 2024-01-01 1e999999", "no amount of money"),
         ("purchase 2024-01-01 1.005", "fractions of a cent"),
         ("purchase 2024-01-01 1 lines=few", "found lines 'few', which is no number"),
         ("purchase 2024-01-01 1 shop=7", "found shop= in .* expected one of store, channel"),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -80,6 +81,29 @@ def test_an_ingest_that_may_not_write_more_names_the_file(store: Path, nightly: 
     assert (store / "history" / "manifest.json").read_bytes() == before
     assert History.open(store).verify() == []
     assert sorted(path.name for path in (store / "history").glob("*.tmp")) == []
+
+
+def test_a_folder_in_the_place_of_a_file_is_told_of_in_one_line(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (store / "snapshots" / "current.json").mkdir(parents=True)
+    for command in ("status", "verify"):
+        assert main([command, "--store", str(store)]) == 1
+        assert_refused(capsys.readouterr().err, "current.json: Is a directory", "move that folder away")
+
+
+def test_a_store_that_is_removed_under_a_command_is_told_of_in_one_line(
+    store: Path, nightly: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from engine.ingest import job
+
+    own = job.read_source
+
+    def remove_and_read(*arguments: Any, **settings: Any) -> Any:
+        shutil.rmtree(store)
+        return own(*arguments, **settings)
+
+    monkeypatch.setattr(job, "read_source", remove_and_read)
+    assert main(["ingest", "--store", str(store), str(nightly)]) == 1
+    assert_refused(capsys.readouterr().err, str(store), "is not there; if the store was moved or removed meanwhile")
 
 
 def test_a_rescoring_that_may_not_write_more_names_the_file(store: Path) -> None:

@@ -112,6 +112,7 @@ def test_a_stranger_is_not_found(client: EbbtideClient, stub: pb_grpc.ScoringSer
         ("ListAtRisk", pb.ListAtRiskRequest(page_size=-1), "page_size"),
         ("ListAtRisk", pb.ListAtRiskRequest(page_size=1001), "page_size"),
         ("ListAtRisk", pb.ListAtRiskRequest(page_token="nonsense"), "page_token"),
+        ("ListAtRisk", pb.ListAtRiskRequest(page_token="W1tb" * 10_000), "page_token"),  # [[[[…
         (
             "ListAtRisk",
             pb.ListAtRiskRequest(page_token=PageToken(snapshot_id="old", offset=1, filters="").encode()),

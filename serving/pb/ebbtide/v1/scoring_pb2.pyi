@@ -600,7 +600,7 @@ class Event(_message.Message):
     """
     @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
-        """Required. When, to the microsecond."""
+        """Required. When, to the microsecond, from 1900 on."""
 
     def __init__(
         self,
