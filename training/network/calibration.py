@@ -36,6 +36,16 @@ class Calibration:
         calibrate_hazards(hazard, LOWEST_HAZARD, HIGHEST_HAZARD, self.shift, self.slope)
         return hazard
 
+    def then(self, other: Calibration) -> Calibration:
+        """This one, and the other on what it gives."""
+        return Calibration(shift=other.shift + other.slope * self.shift, slope=other.slope * self.slope)
+
+    @classmethod
+    def around(cls, probability: float, slope: float) -> Calibration:
+        """The one of this slope that leaves a probability as it is."""
+        hazard = max(-math.log(max(probability, 1e-30)), LOWEST_HAZARD)
+        return cls(shift=(1.0 - slope) * math.log(hazard), slope=slope)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prior:
@@ -49,6 +59,9 @@ class Prior:
 USUAL_PRIOR = Prior(shift=400.0, slope=160.0)
 # Nothing is known of the level, and the slope stays as it is.
 LEVEL_ALONE = Prior(shift=1e-6, slope=1e12)
+# Nothing is known of the level, the slope as usual; and the level as usual, the slope as it is.
+LEVEL_FREE = Prior(shift=1e-6, slope=USUAL_PRIOR.slope)
+SLOPE_FIXED = Prior(shift=USUAL_PRIOR.shift, slope=1e12)
 
 
 def fit_calibration(

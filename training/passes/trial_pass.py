@@ -24,7 +24,7 @@ from training.data.queries import Queries, queries_at
 from training.device import CPU, Compute
 from training.fitting import ALONE, Epoch, Standing, Workers, fit_weights
 from training.inference import FittedModel, survival_curves
-from training.network.calibration import LEVEL_ALONE, Calibration, fit_calibration
+from training.network.calibration import LEVEL_ALONE, LEVEL_FREE, SLOPE_FIXED, Calibration, fit_calibration
 from training.predict import churn_probability
 from training.trained import HeldOut
 
@@ -220,9 +220,18 @@ class Window:
         return float(-np.where(self.churned, np.log(probability), np.log1p(-probability)).mean())
 
     def calibrate(self, probability: NDArray[np.float64]) -> Calibration:
-        """The map of these probabilities to what happened, as far as one window can tell."""
-        weight = min(1.0, _WORTH_OF_A_WINDOW / len(self.churned))
-        return fit_calibration(probability, self.churned, np.full(len(self.churned), weight))
+        """The map of these probabilities to what happened, as far as one window can tell.
+
+        The level of a window is chance for the most part, and so is that its customers differ less than promised. That they
+        differ more comes back in the next window: averaged weights, dropout and few epochs make a model timid, above all where
+        the past is short. So the slope is believed with all outcomes where it is above 1 (docs/log.md).
+        """
+        weight = np.full(len(self.churned), min(1.0, _WORTH_OF_A_WINDOW / len(self.churned)))
+        slope = fit_calibration(probability, self.churned, prior=LEVEL_FREE).slope
+        if slope <= 1.0:
+            return fit_calibration(probability, self.churned, weight)
+        sharpened = Calibration.around(float(probability.mean()), slope)
+        return sharpened.then(fit_calibration(sharpened.apply(probability), self.churned, weight, prior=SLOPE_FIXED))
 
 
 def _check_can_learn(

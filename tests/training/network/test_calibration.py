@@ -68,3 +68,22 @@ def test_one_sided_outcomes_do_not_break_it(everybody: bool) -> None:
     mapped = fit_calibration(survival, np.full(500, everybody)).apply(np.array([0.0, 0.3, 0.9, 1.0]))
     assert np.isfinite(mapped).all()
     assert (np.diff(mapped) >= 0).all()
+
+
+def test_one_map_after_another_is_one_map() -> None:
+    survival = np.linspace(0.01, 0.99, 50)
+    first, second = Calibration(shift=0.3, slope=0.7), Calibration(shift=-0.2, slope=1.4)
+    np.testing.assert_allclose(first.then(second).apply(survival), second.apply(first.apply(survival)), rtol=1e-9)
+
+
+@pytest.mark.parametrize("probability", [0.02, 0.5, 0.97])
+def test_a_slope_around_a_probability_leaves_it_and_moves_the_others_away(probability: float) -> None:
+    sharpened = Calibration.around(probability, 1.5).apply(np.array([probability / 2, probability, (1 + probability) / 2]))
+    assert sharpened[1] == pytest.approx(probability)
+    assert sharpened[0] < probability / 2
+    assert sharpened[2] > (1 + probability) / 2
+
+
+@pytest.mark.parametrize("probability", [0.0, 1.0])
+def test_a_slope_around_a_certainty_is_a_number(probability: float) -> None:
+    assert np.isfinite(Calibration.around(probability, 1.5).shift)

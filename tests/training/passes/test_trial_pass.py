@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from engine.history import History
 from tests.training.conftest import AS_OF_US, QUICK
+from tests.training.network.test_calibration import draw
 from training.device import Compute
 from training.network.calibration import Calibration
 from training.passes.both import LearnHere
@@ -75,3 +77,34 @@ def test_coarse_products_validate_about_as_well(history: History) -> None:
     )
     assert [at.loss for at in coarse] == pytest.approx([at.loss for at in fine], abs=0.02)
     assert coarse != fine
+
+
+def _window(num: int, *, shift: float, slope: float) -> tuple[Window, NDArray[np.float64]]:
+    """A window in which promises were off by so much, and the promises."""
+    promised, churned = draw(num, shift=shift, slope=slope)
+    window = Window.__new__(Window)
+    window.churned = churned
+    return window, promised
+
+
+def test_that_customers_differ_more_than_promised_is_believed() -> None:
+    window, promised = _window(20_000, shift=0.0, slope=1.3)
+    assert window.calibrate(promised).slope == pytest.approx(1.3, abs=0.05)
+
+
+@pytest.mark.parametrize("slope", [0.7, 1.3])
+def test_the_level_of_a_window_is_not(slope: float) -> None:
+    window, promised = _window(20_000, shift=0.0, slope=slope)
+    shifted, same_promised = _window(20_000, shift=0.5, slope=slope)
+    means = [one.calibrate(given).apply(given).mean() for one, given in ((window, promised), (shifted, same_promised))]
+    assert abs(means[1] - means[0]) < 0.5 * abs(shifted.churned.mean() - window.churned.mean())
+
+
+def test_that_they_differ_less_is_believed_a_little() -> None:
+    window, promised = _window(20_000, shift=0.0, slope=0.7)
+    assert 0.8 < window.calibrate(promised).slope < 1.0
+
+
+def test_a_handful_of_customers_say_nothing_of_the_slope() -> None:
+    window, promised = _window(40, shift=0.0, slope=1.3)
+    assert window.calibrate(promised).slope == pytest.approx(1.0, abs=0.1)
