@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,10 +82,23 @@ class DailyActivity:
         """total : int64[num_days + 1], of all orders before each day; day, known_days : counted from the first entry"""
         is_known = (day - SEASON_BASE_DAYS >= 0) & (day + num_days <= known_days)
         begin, middle, end = (np.where(is_known, at, 0) for at in (day - SEASON_BASE_DAYS, day, day + num_days))
-        before, ahead = total[middle] - total[begin] + 0.5, total[end] - total[middle] + 0.5
-        ratio = np.log(ahead / num_days) - np.log(before / SEASON_BASE_DAYS)
-        trust = _SEASON_VARIANCE / (_SEASON_VARIANCE + 1.0 / ahead + 1.0 / before)
-        return np.where(is_known, trust * ratio, np.nan)
+        ratio = _season_ratio(total[middle] - total[begin], total[end] - total[middle], num_days, np.log)
+        return np.where(is_known, ratio, np.nan)
+
+    def seasons_ahead(self, as_of_us: int, windows_days: Sequence[int]) -> list[float]:
+        """`season_ahead` of one instant for some numbers of days, for a live score."""
+        day = as_of_us // DAY_US - self.first_day
+        last_year, num_known = day - _DAYS_OF_YEAR, min(day, len(self.num_orders))
+        if last_year < SEASON_BASE_DAYS or last_year + min(windows_days) > num_known:
+            return [math.nan] * len(windows_days)
+        orders = self.num_orders[last_year - SEASON_BASE_DAYS : last_year + max(windows_days)].tolist()
+        before = sum(orders[:SEASON_BASE_DAYS])
+        return [
+            _season_ratio(before, sum(orders[SEASON_BASE_DAYS : SEASON_BASE_DAYS + num_days]), num_days, math.log)
+            if last_year + num_days <= num_known
+            else math.nan
+            for num_days in windows_days
+        ]
 
     def days_before(self, as_of_us: NDArray[np.int64]) -> NDArray[np.float64]:
         """Days from the first entry to each instant: how far back the log can be asked, at most as far as it is kept here.
@@ -116,6 +130,16 @@ class DailyActivity:
             return cls(first_day=0, num_orders=np.zeros(0, np.int64))
         first_day, _, counts = text.partition(":")
         return cls(first_day=int(first_day), num_orders=np.array(counts.split(" "), np.int64))
+
+
+def _season_ratio(before: Any, ahead: Any, num_days: int, log: Callable[[Any], Any]) -> Any:
+    """The log of the ratio of two daily means, trusted as far as its orders go.
+
+    before, ahead : orders of SEASON_BASE_DAYS, and of num_days; numbers, or arrays of them, as `log` takes them
+    """
+    before, ahead = before + 0.5, ahead + 0.5
+    trust = _SEASON_VARIANCE / (_SEASON_VARIANCE + 1.0 / ahead + 1.0 / before)
+    return trust * (log(ahead / num_days) - log(before / SEASON_BASE_DAYS))
 
 
 def count_orders(timestamp_us: NDArray[np.int64]) -> DailyActivity:

@@ -153,3 +153,12 @@ def test_few_orders_promise_little() -> None:
     levels = [_season(count, 364 + 291, 28) for count in counts]
     assert 0 < levels[0] < levels[1] < levels[2] <= np.log(2)
     assert _season(np.zeros(600, np.int64), 500, 28) == pytest.approx(0, abs=0.1)
+
+
+@settings(deadline=None, max_examples=100)
+@given(num_days=st.integers(0, 700), day=st.integers(-5, 900), seed=st.integers(0, 9))
+def test_the_season_of_one_instant_is_that_of_many(num_days: int, day: int, seed: int) -> None:
+    activity = DailyActivity(first_day=100, num_orders=np.random.default_rng(seed).integers(0, 9, num_days))
+    as_of_us = (100 + day) * DAY_US + 7
+    expected = [float(activity.season_ahead(np.array([as_of_us]), days)[0]) for days in (28, 91)]
+    np.testing.assert_allclose(activity.seasons_ahead(as_of_us, (28, 91)), expected, rtol=1e-12)

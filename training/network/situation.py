@@ -75,13 +75,13 @@ def situation_of_one(
 
 
 def _describe_instant(as_of_us: int, activity: DailyActivity) -> tuple[float, ...]:
-    """`describe_instants` for one: what can be by the C library, as twenty calls of NumPy for six numbers would take 30 us."""
+    """`describe_instants` for one: by the C library, as twenty calls of NumPy for six numbers would take 30 us."""
     week, month, quarter = (
         math.log(mean) if mean > 0 else -math.inf if mean == 0 else math.nan
         for mean in activity.means_before(as_of_us, _CHAIN_WINDOWS)
     )
     of_week = 2 * math.pi * (as_of_us / (7 * DAY_US) % 1.0)
-    season = (float(activity.season_ahead(np.array([as_of_us]), days)[0]) for days in SEASON_DAYS)
+    season = activity.seasons_ahead(as_of_us, SEASON_DAYS)
     return math.sin(of_week), math.cos(of_week), *season, week - month, month - quarter
 
 
