@@ -31,15 +31,14 @@ def read_parts_ahead(history: Place, parts: Sequence[PartRecord], columns: Colle
     for place, part in enumerate(parts):
         (customers, _), (events, events_bytes) = part.files
         with suppress(OSError, pa.ArrowException):
-            read_ahead(local_path(history / customers))
-            path = local_path(history / events)
+            read_ahead(history / customers)
             if place > 0 or set(columns) >= set(EVENT_SCHEMA.names):
-                read_ahead(path)
+                read_ahead(history / events)
                 continue
             # Else the first look at it would fetch megabytes around its end.
-            read_ahead(path, max(0, events_bytes - _FOOTER_BYTES), events_bytes)
-            for begin, end in _ranges(path, columns):
-                read_ahead(path, begin, end)
+            read_ahead(history / events, max(0, events_bytes - _FOOTER_BYTES), events_bytes)
+            for begin, end in _ranges(local_path(history / events), columns):
+                read_ahead(history / events, begin, end)
 
 
 def _ranges(path: Path, columns: Collection[str]) -> Iterator[tuple[int, int]]:
