@@ -28,6 +28,9 @@ ORDER_KINDS = (EventKind.PURCHASE, EventKind.RETURN)
 
 KIND_NAMES: tuple[str, ...] = tuple(kind.name.lower() for kind in EventKind)
 
+# Of UTF-8. Longer ones are a column that was mixed up with another; on the wire and in every index ids are to be small.
+MAX_ID_BYTES = 256
+
 # Ratings are not below zero, so that this cannot be one.
 NO_RATING = -1
 

@@ -11,12 +11,13 @@ import pyarrow as pa
 from engine.errors import SourceError
 from engine.ingest.quarantine import Quarantine
 from engine.ingest.spill import Spill
-from engine.schema import KIND_NAMES, EventKind
+from engine.schema import KIND_NAMES, MAX_ID_BYTES, EventKind
 from engine.sources import Source
 from engine.sources.lines import REASONS, Reason, read_lines
 
 _NUM_EXAMPLES = 3
 _ADVICE = {
+    Reason.CUSTOMER_TOO_LONG: f"expected at most {MAX_ID_BYTES} bytes of UTF-8; is it the column of the ids?",
     Reason.TIMESTAMP_UNREADABLE: (
         "expected ISO 8601 such as 2017-12-02 08:30:00, or name the format, such as --timestamp-format '%d/%m/%Y %H:%M'"
     ),

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.hashing import hash_instants, hash_texts
-from engine.schema import KIND_NAMES, NO_RATING, ORDER_KINDS, EventKind
+from engine.schema import KIND_NAMES, MAX_ID_BYTES, NO_RATING, ORDER_KINDS, EventKind
 from engine.sources.decimals import Numbers, read_flags, read_numbers
 from engine.sources.identifiers import are_integer_texts, read_identifiers
 from engine.sources.instant_text import read_instants
@@ -37,6 +37,7 @@ class Reason(StrEnum):
 
     CUSTOMER_MISSING = "customer_id missing"
     CUSTOMER_UNREADABLE = "customer_id unreadable"
+    CUSTOMER_TOO_LONG = "customer_id too long"
     TIMESTAMP_MISSING = "timestamp missing"
     TIMESTAMP_UNREADABLE = "timestamp unreadable"
     TIMESTAMP_FUTURE = "timestamp in the future"
@@ -124,6 +125,7 @@ def read_lines(
     customers = read_identifiers(columns["customer_id"], is_untyped=is_untyped)
     reject(customers.is_unreadable, Reason.CUSTOMER_UNREADABLE)
     reject(_nulls(customers.texts), Reason.CUSTOMER_MISSING)
+    reject(_are_longer(customers.texts, MAX_ID_BYTES), Reason.CUSTOMER_TOO_LONG)
 
     instants = read_instants(columns["timestamp"], timestamp_format)
     reject(instants.is_missing, Reason.TIMESTAMP_MISSING)
@@ -239,6 +241,10 @@ def _hash_or_zero(texts: pa.StringArray) -> NDArray[np.uint64]:
     if texts.null_count == len(texts):
         return np.zeros(len(texts), np.uint64)
     return np.where(_nulls(texts), np.uint64(0), np.maximum(hash_texts(texts), np.uint64(1)))
+
+
+def _are_longer(texts: pa.StringArray, num_bytes: int) -> NDArray[np.bool_]:
+    return np.asarray(pc.fill_null(pc.greater(pc.binary_length(texts), num_bytes), False), dtype=bool)
 
 
 def _nulls(texts: pa.StringArray) -> NDArray[np.bool_]:

@@ -92,7 +92,7 @@ snapshots.add_command(diff)
 
 
 def describe_snapshot(info: SnapshotInfo) -> dict[str, Any]:
-    """A snapshot as the document that --json prints; null what a damaged one does not tell."""
+    """A snapshot as the document that --json prints; null what an unreadable one does not tell."""
     inputs = info.manifest.inputs if info.manifest else None
     return {
         "snapshot_id": info.snapshot_id,
@@ -125,7 +125,7 @@ def print_snapshots(described: Sequence[dict[str, Any]], *, next_step: str = "")
     rows = [
         (
             literal(told["snapshot_id"]),
-            told["as_of"] or "[red]damaged[/]",
+            told["as_of"] or "[red]unreadable[/]",
             told["model_version"] or "?",
             f"{told['horizon_days']} days" if told["horizon_days"] else "?",
             "?" if told["num_customers"] is None else f"{told['num_customers']:,}",

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.errors import InvalidArgumentError
+from engine.schema import MAX_ID_BYTES
 from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, Reasons, ScoreContext, SpendUnit
 from serving.risk import DEFAULT_THRESHOLDS, Grade, risk_scores
 from serving.service.known import KnownCustomers
@@ -19,7 +20,6 @@ from serving.service.rows import score_batch
 from serving.snapshots import Snapshot
 from serving.wire.batches import customer_scores, split_for_messages
 
-MAX_ID_BYTES = 256
 MAX_BATCH_CUSTOMERS = 100_000
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 1000

@@ -19,7 +19,7 @@ from engine.files import writer_lock
 from engine.history import History
 from engine.ingest import IngestProgress, IngestReport, Stage, ingest
 from engine.ingest.job import choose_num_buckets
-from engine.schema import EventKind
+from engine.schema import MAX_ID_BYTES, EventKind
 from tests.engine.conftest import WriteSource, list_files
 from tests.engine.reference_history import Event, decode
 from tests.engine.source_rows import T, bad_rows_csv, brief
@@ -239,6 +239,14 @@ def test_every_reason_is_counted_and_the_rows_are_in_quarantine(store: Path, wri
     }
     assert [row["row"] for row in rows] == [str(number) for number in range(2, 14)]
     assert rows[6]["amount"] == "1,00"
+
+
+def test_ids_that_nobody_could_ask_for_are_kept_out(store: Path, write_parquet: WriteSource) -> None:
+    longest = "é" * (MAX_ID_BYTES // 2)
+    ids = ["a", longest, longest + "x"]
+    report = ingest_columns(store, write_parquet, customer_id=ids, timestamp=[T(1)] * 3)
+    assert report.bad_rows == {"customer_id too long": 1}
+    assert report.manifest.num_customers == 2
 
 
 def test_typed_bad_rows_keep_what_the_source_said(store: Path, write_parquet: WriteSource) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from engine.errors import InvalidArgumentError
 from engine.instants import DAY_US, format_instant
+from engine.schema import MAX_ID_BYTES
 from serving.answers import CustomerAnswer
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.service.live.scoring import score_known, score_stranger
 from serving.service.live.state import LiveState
-from serving.service.queries import MAX_ID_BYTES, check_horizon
+from serving.service.queries import check_horizon
 from serving.wire.events import BroughtEvents, read_events, read_instant
 
 MAX_RECENT_EVENTS = 100
