@@ -97,8 +97,10 @@ def show(version: str | None, store: Place, name: str | None, as_json: bool) -> 
 def promote(version: str | None, store: Place, name: str | None, force: bool, as_json: bool) -> None:
     """Make a VERSION the champion; the challenger by default.
 
-    It is refused where it is worse than the champion beyond chance on the newest window that is known to its end: log loss of the
-    same customers, 95 % interval of a paired bootstrap. `ebbtide rescore` scores with the champion from then on.
+    It is refused where it is worse than the champion beyond chance, in log loss or ROC-AUC of the same customers (95 % interval
+    of a paired bootstrap), on the newest window that is known to its end. Where either has learnt from that, the comparison that
+    was made when it was trained counts, on what neither had seen; where there is none such, the answer says so. `ebbtide rescore`
+    scores with the champion from then on.
     """
     from engine.history import History
     from training.registry import promote as run
@@ -169,6 +171,7 @@ def _report(promotion: Promotion, what: str, as_json: bool) -> None:
                 "before": f"{promotion.name}/{promotion.before}" if promotion.before else None,
                 "reason": promotion.reason,
                 "comparison": promotion.verdict.describe() if promotion.verdict else None,
+                "is_fair": promotion.verdict.is_fair if promotion.verdict else None,
             }
         )
         return

@@ -1,6 +1,7 @@
 """Two bundles on the same customers: which promised better what then happened, and how far chance reaches.
 
-The difference in log loss decides, because it punishes both a wrong order and a wrong level; ROC-AUC is told beside it.
+Two differences decide: that in log loss, which punishes both a wrong order and a wrong level, and that in ROC-AUC, which finds a
+wrong order where the level hides it.
 """
 
 from __future__ import annotations
@@ -54,8 +55,19 @@ class Verdict:
 
     @property
     def is_worse(self) -> bool:
-        """Whether the challenger is worse beyond chance."""
-        return self.log_loss_low > 0
+        """Whether the challenger is worse beyond chance, in log loss or in how it ranks."""
+        return self.log_loss_low > 0 or self.auc_high < 0
+
+    @property
+    def is_fair(self) -> bool:
+        """Whether neither had learnt from the window."""
+        return not self.seen_by
+
+    @property
+    def finding(self) -> str:
+        """What was found, in words that say how far it can be trusted."""
+        word = "worse than the champion" if self.is_worse else "not clearly worse"
+        return f"{word}: {self}" if self.is_fair else f"nothing fair to compare on; on what was learnt from, {word}: {self}"
 
     def describe(self) -> dict[str, Any]:
         """As JSON types."""

@@ -65,7 +65,8 @@ def register_judged(
 
     is_resumed : as `register` takes it
 
-    The first of a name becomes champion whatever was meant: there is none to challenge.
+    The first of a name becomes champion whatever was meant: there is none to challenge. Every other is compared with the
+    champion, whatever it becomes, and the verdict kept: what the training held out can be asked about now, and not later.
 
     raises : as `register`
     """
@@ -103,7 +104,7 @@ def promote(
         verdict, reason = (None, "forced") if is_forced else _compare(folder, history, bundle, aliases)
         if verdict is not None and verdict.is_worse:
             raise PromotionRefusedError(
-                f"{name}/{bundle.version} is worse than the champion, which stays: {verdict}; train another, or use --force"
+                f"{name}/{bundle.version} is refused, the champion stays: {reason}; train another, or use --force"
             )
         described = verdict.describe() if verdict else None
         lock.check()
@@ -140,29 +141,38 @@ def _place(
 ) -> Decision:
     if aliases.champion is None:
         return Decision(alias=CHAMPION, reason="the first of its name")
-    if as_challenger:
-        return Decision(alias=CHALLENGER, reason="as asked")
     try:
         champion = load(folder / aliases.champion)
     except (IntegrityError, NoBundleError) as error:
-        return Decision(alias=CHAMPION, reason=f"the champion {aliases.champion} cannot serve: {error}")
+        cannot = f"the champion {aliases.champion} cannot serve: {error}"
+        if as_challenger:
+            return Decision(alias=CHALLENGER, reason=f"as asked; nothing to compare on: {cannot}")
+        return Decision(alias=CHAMPION, reason=cannot)
+    verdict = _judge_new(history, trained, champion, bundle)
+    found = f"nothing to compare on: {verdict}" if isinstance(verdict, str) else verdict.finding
+    described = None if isinstance(verdict, str) else verdict.describe()
+    if as_challenger:
+        return Decision(alias=CHALLENGER, reason=f"as asked; {found}", verdict=described)
     if bundle.as_of_us < champion.as_of_us:
-        return Decision(
-            alias=CHALLENGER,
-            reason=f"it knows less: as of {format_instant(bundle.as_of_us)}, and the champion {champion.version} as of "
-            f"{format_instant(champion.as_of_us)}",
+        older = (
+            f"it knows less: as of {format_instant(bundle.as_of_us)}, and the champion {champion.version} as of "
+            f"{format_instant(champion.as_of_us)}"
         )
-    verdict: Verdict | str = "the training held no window out"
+        return Decision(alias=CHALLENGER, reason=f"{older}; {found}", verdict=described)
+    if isinstance(verdict, str):
+        return Decision(alias=CHAMPION, reason=f"the newest; {found}")
+    return Decision(alias=CHALLENGER if verdict.is_worse else CHAMPION, reason=found, verdict=described)
+
+
+def _judge_new(history: History, trained: TrainedModel, champion: Bundle, bundle: Bundle) -> Verdict | str:
+    """A new bundle beside the champion, on the newest window, or on the held-out one where either has learnt from the newest."""
     newest_us = newest_window_us(history, bundle.horizon_days)
-    is_unseen = newest_us is not None and newest_us >= bundle.as_of_us
+    is_unseen = newest_us is not None and newest_us >= max(bundle.as_of_us, champion.as_of_us)
     if trained.held_out is not None and not is_unseen:
         verdict = judge_held_out(history, champion, bundle, trained.held_out)
-    if isinstance(verdict, str):
-        verdict = judge_newest(history, champion, bundle)
-    if isinstance(verdict, str):
-        return Decision(alias=CHAMPION, reason=f"the newest; nothing to compare on: {verdict}")
-    alias, word = (CHALLENGER, "worse than the champion") if verdict.is_worse else (CHAMPION, "not clearly worse")
-    return Decision(alias=alias, reason=f"{word}: {verdict}", verdict=verdict.describe())
+        if not isinstance(verdict, str):
+            return verdict
+    return judge_newest(history, champion, bundle)
 
 
 def _compare(folder: Place, history: History | None, bundle: Bundle, aliases: Aliases) -> tuple[Verdict | None, str]:
@@ -174,12 +184,12 @@ def _compare(folder: Place, history: History | None, bundle: Bundle, aliases: Al
     except (IntegrityError, NoBundleError) as error:
         return None, f"the champion {aliases.champion} cannot serve: {error}"
     verdict: Verdict | str = "there is no history" if history is None else judge_newest(history, champion, bundle)
-    if (isinstance(verdict, str) or verdict.seen_by) and (kept := _kept_verdict(bundle, champion, aliases)) is not None:
+    if (isinstance(verdict, str) or not verdict.is_fair) and (kept := _kept_verdict(bundle, champion, aliases)) is not None:
         # What a bundle has learnt from cannot speak against it; the window held out of its training can.
         verdict = kept
     if isinstance(verdict, str):
         return None, f"nothing to compare on: {verdict}"
-    return verdict, f"not clearly worse: {verdict}"
+    return verdict, verdict.finding
 
 
 def _kept_verdict(bundle: Bundle, champion: Bundle, aliases: Aliases) -> Verdict | None:
@@ -187,7 +197,7 @@ def _kept_verdict(bundle: Bundle, champion: Bundle, aliases: Aliases) -> Verdict
     for change in reversed(aliases.log):
         if change.action == "registered" and change.version == bundle.version and change.verdict is not None:
             verdict = Verdict.parse(change.verdict)
-            return verdict if verdict.champion == champion.version and not verdict.seen_by else None
+            return verdict if verdict.champion == champion.version and verdict.is_fair else None
     return None
 
 

@@ -88,7 +88,7 @@ def test_train_registers_a_challenger_where_it_is_asked_to(
     monkeypatch.setattr("training.train.train", lambda *_, **__: trained)
     arguments = ("train", "--store", store, "--as-of", "2024-01-01")
     text = run(capsys, *arguments, "--as", "challenger")
-    assert "Mind: the champion stays. It is challenger: as asked." in text
+    assert "Mind: the champion stays. It is challenger: as asked; " in text
     assert champion(store).version == "0003"
     document = json.loads(run(capsys, *arguments, "--json"))
     assert (document["alias"], document["comparison"]["challenger"]) == ("champion", "0005")

@@ -15,7 +15,7 @@ from tests.training.conftest import AS_OF_US
 from training.bundles import bundle as bundle_module
 from training.bundles.bundle import WEIGHTS_FILE
 from training.network.calibration import Calibration
-from training.registry import Verdict, aliases_of, champion, find_version, promote, register, register_judged, rollback
+from training.registry import Decision, Verdict, aliases_of, champion, find_version, promote, register, register_judged, rollback
 from training.trained import TrainedModel
 
 # Of the newest window of the session's history; see conftest.
@@ -64,9 +64,27 @@ def test_an_older_one_and_one_that_is_meant_so_are_challengers(store: Path, hist
     older = register_judged(store, history, replace(trained, as_of_us=AS_OF_US - DAY_US))
     assert (older.decision.alias, "it knows less" in older.decision.reason) == ("challenger", True)
     meant = register_judged(store, history, trained, as_challenger=True)
-    assert (meant.decision.alias, meant.decision.reason) == ("challenger", "as asked")
+    assert meant.decision.alias == "challenger"
+    assert meant.decision.reason.startswith("as asked; not clearly worse: 0003 beside 0001")
+    assert older.decision.verdict is not None
+    assert meant.decision.verdict is not None
     assert champion(store).version == "0001"
     assert aliases_of(store, "default").challenger == "0003"
+
+
+def test_worse_is_what_promises_worse_or_ranks_worse(
+    store: Path, history: History, trained: TrainedModel, worse: TrainedModel
+) -> None:
+    register(store, trained)
+    found = register_judged(store, history, worse).decision.verdict
+    assert found is not None
+    promises = Verdict.parse(found)
+    assert (promises.is_worse, promises.auc_high) == (True, pytest.approx(0))
+    # As the audit found it: an order that is clearly worse, behind a level that suits the season.
+    ranks = replace(promises, log_loss_low=-0.002, log_loss_high=0.003, auc_low=-0.0091, auc_high=-0.0018)
+    assert ranks.is_worse
+    assert ranks.finding.startswith("worse than the champion: 0002 beside 0001")
+    assert not replace(ranks, auc_high=0.0001).is_worse
 
 
 def test_where_all_is_learnt_from_the_held_out_window_decides(
@@ -89,6 +107,49 @@ def test_where_all_is_learnt_from_the_held_out_window_decides(
         promote(store, history)
 
 
+def test_a_challenger_is_judged_before_it_learns_and_promoted_by_that(
+    store: Path, history: History, trained: TrainedModel, worse: TrainedModel
+) -> None:
+    assert trained.held_out is not None
+    late = parse_instant("2024-08-01")
+    register(store, replace(trained, as_of_us=trained.held_out.as_of_us))
+    cheat = replace(trained, as_of_us=late, held_out=worse.held_out)
+    meant = register_judged(store, history, cheat, as_challenger=True)
+    assert meant.decision.alias == "challenger"
+    assert meant.decision.reason.startswith("as asked; worse than the champion: 0002 beside 0001")
+    with pytest.raises(PromotionRefusedError, match=r"the champion stays: worse than .*the first pass of 0002 had seen it"):
+        promote(store, history)
+    register_judged(store, history, replace(trained, as_of_us=late), as_challenger=True)
+    found = promote(store, history)
+    assert found.verdict is not None
+    assert (found.version, found.verdict.is_first_pass, found.verdict.is_fair) == ("0003", True, True)
+
+
+def test_what_can_only_be_compared_unfairly_says_so(
+    store: Path, history: History, trained: TrainedModel, worse: TrainedModel
+) -> None:
+    late = parse_instant("2024-08-01")
+    register(store, replace(trained, as_of_us=late))
+    older = register_judged(store, history, worse, as_challenger=True)
+    unfair = "nothing fair to compare on; on what was learnt from, worse than the champion: 0002 beside 0001"
+    assert unfair in older.decision.reason
+    assert "(0001 had learnt from it)" in older.decision.reason
+    with pytest.raises(PromotionRefusedError, match=f"the champion stays: {unfair}"):
+        promote(store, history)
+    register_judged(store, history, replace(trained, as_of_us=late), as_challenger=True)
+    found = promote(store, history)
+    assert found.reason.startswith("nothing fair to compare on; on what was learnt from, not clearly worse: 0003 beside 0001")
+    assert "(0001 and 0003 had learnt from it)" in found.reason
+
+
+def test_a_challenger_of_before_whose_log_has_no_verdict_is_judged_as_it_is(
+    store: Path, history: History, trained: TrainedModel
+) -> None:
+    register(store, trained)
+    register(store, replace(trained, num_events=1), decide=lambda *_: Decision(alias="challenger", reason="as asked"))
+    assert promote(store, history).version == "0002"
+
+
 def test_promote_takes_the_challenger_and_refuses_a_worse_one(
     store: Path, history: History, trained: TrainedModel, worse: TrainedModel
 ) -> None:
@@ -97,7 +158,7 @@ def test_promote_takes_the_challenger_and_refuses_a_worse_one(
     found = promote(store, history)
     assert (found.version, found.before, found.verdict is not None) == ("0002", "0001", True)
     register_judged(store, history, worse, as_challenger=True)
-    with pytest.raises(PromotionRefusedError, match=r"default/0003 is worse .*95 % interval \+.*--force"):
+    with pytest.raises(PromotionRefusedError, match=r"default/0003 is refused, .*95 % interval \+.*--force"):
         promote(store, history)
     assert champion(store).version == "0002"
     assert promote(store, None, is_forced=True).reason == "forced"
