@@ -137,6 +137,17 @@ def test_too_few_customers_are_refused_with_what_is_needed_and_offered_the_recen
         train(history, as_of_us=AS_OF_US, config=QUICK)
 
 
+def test_a_chain_to_which_nobody_came_back_is_refused_and_offered_the_recency_baseline(make_history: MakeHistory) -> None:
+    orders = pa.table(draw_orders(num_customers=60, one_time_share=1.0))
+    # A second till receipt a minute later is no second visit.
+    again = orders.slice(0, 5)
+    again = again.set_column(1, "timestamp", pc.add(again["timestamp"], pa.scalar(60_000_000, pa.duration("us"))))
+    both = pa.concat_tables([orders, again])
+    history = make_history(dict(zip(both.column_names, both.columns, strict=True)))
+    with pytest.raises(AsOfError, match=r"found \d+ customers before 2024-04-16.*none of whom .* second day.*baseline recency"):
+        train(history, as_of_us=FIRST_US + 120 * DAY_US, config=QUICK)
+
+
 def test_an_as_of_before_the_data_is_refused(history: History) -> None:
     with pytest.raises(AsOfError, match="2024-01-02"):
         train(history, as_of_us=FIRST_US - DAY_US, config=QUICK)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.instants import DAY_US
 from engine.partition import Partition
 from kernels import locate_instants
 
@@ -53,6 +54,14 @@ def count_orders(
     """Orders of each customer in [since, as_of); int64[n] all."""
     rows = np.flatnonzero(partition.is_purchase)
     return _span(partition, rows, customer_index, as_of_us)[1] - _span(partition, rows, customer_index, since_us)[1]
+
+
+def anybody_came_back(partition: Partition) -> bool:
+    """Whether any customer bought on two days; two orders of one day are one visit to the shop."""
+    rows = np.flatnonzero(partition.is_purchase)
+    owner = np.searchsorted(partition.offsets, rows, side="right")
+    day = partition.timestamp_us[rows] // DAY_US
+    return bool(((owner[1:] == owner[:-1]) & (day[1:] > day[:-1])).any())
 
 
 def _span(

@@ -20,6 +20,7 @@ from engine.instants import DAY_US, format_instant, next_midnight
 from engine.partition import Partition
 from training.config import TrainConfig
 from training.data.past import take_past
+from training.data.purchases import anybody_came_back
 from training.data.queries import Queries, queries_at
 from training.device import CPU, Compute
 from training.fitting import ALONE, Epoch, Standing, Workers, fit_weights
@@ -258,4 +259,11 @@ def _check_can_learn(
             f"as-of {as_of}: found {earlier.num_customers} customers with an event before {format_instant(held_out_us)}, where "
             f"the last horizon begins, expected at least {LEAST_TO_LEARN_FROM} to learn from; choose a later as-of, once there "
             f"are more, or a shorter horizon{_UNTIL_THEN}"
+        )
+    # Of those alone who never came back nothing can be learnt but that nobody does: everybody would be at the same risk.
+    if not anybody_came_back(earlier):
+        raise AsOfError(
+            f"as-of {as_of}: found {earlier.num_customers:,} customers before {format_instant(held_out_us)}, where the last "
+            f"horizon begins, none of whom had bought on a second day by then, expected some who came back to learn from; choose "
+            f"a later as-of, once some have, or a shorter horizon{_UNTIL_THEN}"
         )
