@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from engine.history import History
 from engine.indicators import compute_indicators
-from engine.instants import DAY_US, next_midnight
+from engine.instants import DAY_US
 from engine.labels import churned, eligible
 from training.inference import FittedModel, survival_curves
 from training.predict import churn_probability
@@ -78,16 +78,12 @@ def ask_panel(
     )
 
 
-def end_of_knowledge_us(history: History) -> int | None:
-    """The midnight after the last order, which is where the last complete window ends; None without orders."""
-    last_us = history.manifest.last_order_us
-    return None if last_us is None else next_midnight(last_us)
-
-
 def last_whole_day_us(history: History) -> int | None:
-    """The midnight before the last order; None without orders.
+    """The midnight before the last order, which is where knowledge ends: drift looks from there, and the last complete window
+    ends there; None without orders.
 
-    After it a day may be known by its first hours alone: everybody's last purchase would then seem a day older.
+    After it a day may be known by its first hours alone: everybody's last purchase would then seem a day older, and who bought
+    later that day would seem to have left.
     """
     last_us = history.manifest.last_order_us
     return None if last_us is None else last_us // DAY_US * DAY_US
@@ -95,7 +91,7 @@ def last_whole_day_us(history: History) -> int | None:
 
 def newest_window_us(history: History, horizon_days: int) -> int | None:
     """The start of the newest window whose outcomes are all known; None where the orders do not reach over one."""
-    first_us, end_us = history.manifest.first_order_us, end_of_knowledge_us(history)
+    first_us, end_us = history.manifest.first_order_us, last_whole_day_us(history)
     if first_us is None or end_us is None:
         return None
     start_us = end_us - horizon_days * DAY_US

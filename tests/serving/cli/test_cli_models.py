@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.instants import format_instant
+from engine.instants import DAY_US, format_instant
 from serving.cli import main
 from tests.serving.conftest import TRAINED_AS_OF_US
 from training.network.calibration import Calibration
@@ -73,6 +73,14 @@ def test_promote_and_rollback_move_the_champion(store: Path, capsys: pytest.Capt
     assert "default/0002 is champion: forced" in run(capsys, "models", "promote", "2", "--store", store, "--force")
     for version in ("0001", "0003", "0002"):
         assert f"default/{version} is champion again" in run(capsys, "models", "rollback", "--store", store)
+
+
+def test_promote_and_drift_end_knowledge_at_the_same_midnight(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    newest = json.loads(run(capsys, "models", "promote", "0001", "--store", store, "--json"))["comparison"]
+    main(["drift", "--store", str(store), "--json"])
+    drift = json.loads(capsys.readouterr().out)
+    assert format_instant(newest["as_of_us"] + newest["horizon_days"] * DAY_US) == drift["as_of"]
+    assert format_instant(newest["as_of_us"]) == drift["windows"][0]["as_of"]
 
 
 def test_a_damaged_alias_file_is_told_before_an_hour_of_training(store: Path, capsys: pytest.CaptureFixture[str]) -> None:

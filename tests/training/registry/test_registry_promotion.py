@@ -18,8 +18,8 @@ from training.network.calibration import Calibration
 from training.registry import Decision, Verdict, aliases_of, champion, find_version, promote, register, register_judged, rollback
 from training.trained import TrainedModel
 
-# Of the newest window of the session's history; see conftest.
-NEWEST_US = parse_instant("2024-07-25")
+# Of the newest window of the session's history, which ends at 2024-08-07, a day of which is known in part; see conftest.
+NEWEST_US = parse_instant("2024-07-24")
 
 
 @pytest.fixture(scope="module")
