@@ -216,17 +216,19 @@ def compute_indicators(
     customer_index: NDArray[np.int64],
     as_of_us: NDArray[np.int64] | int,
     *,
+    since_us: int | None = None,
     backend: str = "cpu",
 ) -> NDArray[np.float32]:
     """The indicators of each (customer, instant), from events strictly before the instant.
 
     customer_index : int64[num_queries], in any order, a customer as often as there are instants to ask about
     as_of_us       : int64[num_queries], or one instant for all
+    since_us       : as if the log began there; None: from the first event on
     returns        : float32[num_queries, NUM_COLUMNS], named as in INDICATOR_COLUMNS; the same bits for a query whatever else
                      is asked with it
     raises         : ValueError for a customer that the partition does not have; DeviceError, if the backend cannot run here
     """
-    return compute_summary(partition, customer_index, as_of_us, backend=backend)[:, :NUM_COLUMNS]
+    return compute_summary(partition, customer_index, as_of_us, since_us=since_us, backend=backend)[:, :NUM_COLUMNS]
 
 
 @device_errors()
@@ -237,18 +239,23 @@ def compute_summary(
     *,
     end: NDArray[np.int64] | None = None,
     rhythm: NDArray[np.int64] | None = None,
+    since_us: int | None = None,
     backend: str = "cpu",
 ) -> NDArray[np.float32]:
     """As `compute_indicators`, and the columns of FURTHER_NAMES behind them: float32[num_queries, len(SUMMARY_COLUMNS)].
 
     end    : int64[num_queries], the row behind the last event before each instant, where it is known
     rhythm : int64[num_queries, len(RHYTHM_COLUMNS)], at the instants; then the partition may lack what is older than
-             RHYTHM_REACH_DAYS
+             RHYTHM_REACH_DAYS, and nothing is left out with `since_us`
     """
     customer = np.ascontiguousarray(customer_index, np.int64)
     instants_us = np.ascontiguousarray(np.broadcast_to(np.asarray(as_of_us, np.int64), customer.shape))
     if end is None:
         end = locate_instants(partition.timestamp_us, partition.offsets, customer, instants_us, backend=backend)
+    begin = partition.offsets[customer]
+    if since_us is not None:
+        first_us = np.minimum(instants_us, since_us)
+        begin = locate_instants(partition.timestamp_us, partition.offsets, customer, first_us, backend=backend)
     summary = summarise_events(
         partition.timestamp_us,
         partition.kind,
@@ -259,7 +266,7 @@ def compute_summary(
         partition.rating_milli,
         partition.store_code,
         partition.channel_code,
-        partition.offsets[customer],
+        begin,
         end,
         instants_us,
         rhythm,

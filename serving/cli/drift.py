@@ -63,8 +63,8 @@ def drift(
 ) -> int:
     """How far the chain has moved from the one that the champion was trained on.
 
-    The exit status is 0 where the champion may go on, 3 where a limit is crossed and it is time to train again; 1 and 2 are
-    errors, as everywhere.
+    The exit status is 0 where the champion may go on, or where nothing could be judged, which is then said (`is_judged` with
+    --json); 3 where a limit is crossed and it is time to train again; 1 and 2 are errors, as everywhere.
     """
     from engine.errors import AsOfError
     from engine.history import History
@@ -98,6 +98,7 @@ def describe_drift(report: DriftReport) -> dict[str, Any]:
         "num_customers": report.num_customers,
         "num_customers_before": report.num_customers_before,
         "train_again": report.calls_for_training,
+        "is_judged": report.is_judged,
         "reasons": list(report.reasons),
         "not_judged": list(report.not_judged),
         "stability": [
@@ -178,6 +179,8 @@ def print_drift(report: DriftReport) -> None:
         out.print(f"[red]Crossed[/]: {literal(line)}.")
     if report.calls_for_training:
         out.print("It is time to train again.")
+    elif not report.is_judged:
+        out.print("[yellow]Nothing could be judged[/]: whether it is time to train again is not known.")
     else:
         out.print("No limit is crossed.")
 

@@ -69,6 +69,16 @@ def test_what_happens_at_or_after_the_instant_changes_nothing(customers: list[li
     )
 
 
+@given(customers=histories, as_of_us=instants, since_us=instants)
+def test_a_log_may_be_looked_at_as_if_it_began_later(customers: list[list[Event]], as_of_us: int, since_us: int) -> None:
+    after = [[event for event in of_customer if event.time_us >= since_us] for of_customer in customers]
+    index = np.arange(len(customers))
+    np.testing.assert_array_equal(
+        compute_indicators(build_partition(customers), index, as_of_us, since_us=since_us),
+        compute_indicators(build_partition(after), index, as_of_us),
+    )
+
+
 @given(customers=histories, queries=st.lists(st.tuples(st.integers(0, 3), instants), max_size=6))
 def test_a_query_gets_the_same_bits_alone_as_in_company(customers: list[list[Event]], queries: list[tuple[int, int]]) -> None:
     partition = build_partition([*customers, *[[]] * (40 - len(customers))])

@@ -27,7 +27,7 @@ class Panel:
     customer_ids : string[n]
     churned      : bool[n]  no purchase in the horizon; means nothing where the horizon is not known to its end
     probability  : by model, float64[n]
-    indicators   : float32[n, NUM_COLUMNS]
+    indicators   : float32[n, NUM_COLUMNS], as `ask_panel` was told to look back
     """
 
     as_of_us: int
@@ -47,10 +47,12 @@ def ask_panel(
     as_of_us: int,
     horizon_days: int,
     active_within_days: int,
+    indicators_since_us: int | None = None,
     most_customers: int = MOST_CUSTOMERS,
 ) -> Panel:
     """Ask models about the eligible customers of as many buckets as it takes to reach `most_customers`, in their order.
 
+    indicators_since_us : compute the indicators as if the log began there; models see everything
     raises : InvalidArgumentError where a model's curves do not reach to the horizon
     """
     activity = history.activity()
@@ -62,7 +64,7 @@ def ask_panel(
         instants = np.full(len(customers), as_of_us, np.int64)
         ids.append(partition.customer_ids.take(pa.array(customers)))
         outcomes.append(churned(partition, customers, as_of_us, horizon_days))
-        indicators.append(compute_indicators(partition, customers, instants))
+        indicators.append(compute_indicators(partition, customers, instants, since_us=indicators_since_us))
         for name, model in models.items():
             survival = survival_curves(model, partition, activity, customers, instants)
             probability[name].append(churn_probability(model.edges_days, survival, horizon_days))

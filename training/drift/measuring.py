@@ -20,7 +20,7 @@ from engine.instants import DAY_US, format_instant
 from training.bundles.bundle import Bundle
 from training.data.panel import Panel, ask_panel
 from training.drift.histogram import Histogram, stability_index
-from training.drift.reference import free_of_age
+from training.drift.reference import as_compared
 from training.evaluation.metrics import measure_everybody
 from training.evaluation.weighted import Ranking
 
@@ -128,6 +128,11 @@ class DriftReport:
     def calls_for_training(self) -> bool:
         return bool(self.reasons)
 
+    @property
+    def is_judged(self) -> bool:
+        """Whether anything could be looked at."""
+        return bool(self.shifts or self.windows)
+
 
 def measure_drift(history: History, bundle: Bundle, *, as_of_us: int, config: DriftConfig | None = None) -> DriftReport:
     """Compare the chain as of an instant with the reference in the bundle; nothing at or after the instant is looked at.
@@ -142,7 +147,7 @@ def measure_drift(history: History, bundle: Bundle, *, as_of_us: int, config: Dr
             f"{format_instant(bundle.as_of_us)}: drift is measured from there on; choose a later date"
         )
     not_judged: list[str] = []
-    now = _ask(history, bundle, as_of_us)
+    now = _ask_as_then(history, bundle, as_of_us)
     shifts = _shifts(now, bundle, config, not_judged)
     windows, newest = _windows(history, bundle, as_of_us, config, not_judged)
     fall = _repurchase_fall(windows, bundle.trained.reference.churn_rate)
@@ -178,6 +183,20 @@ def _ask(history: History, bundle: Bundle, as_of_us: int) -> Panel:
     )
 
 
+def _ask_as_then(history: History, bundle: Bundle, as_of_us: int) -> Panel:
+    """Through as many days of the log as the reference had: the same chain would otherwise look another as its log gets older."""
+    log_days = bundle.trained.reference.log_days
+    return ask_panel(
+        history,
+        {SCORE: bundle.model},
+        as_of_us=as_of_us,
+        horizon_days=bundle.horizon_days,
+        # Nobody could be known then to have bought longer ago than the log was old.
+        active_within_days=min(bundle.active_within_days, math.ceil(log_days)),
+        indicators_since_us=as_of_us - round(log_days * DAY_US),
+    )
+
+
 def _shifts(now: Panel, bundle: Bundle, config: DriftConfig, not_judged: list[str]) -> tuple[Shift, ...]:
     reference = bundle.trained.reference
     for num_customers, instant_us in ((len(now), now.as_of_us), (reference.num_customers, bundle.as_of_us)):
@@ -200,9 +219,8 @@ def _shifts(now: Panel, bundle: Bundle, config: DriftConfig, not_judged: list[st
         )
 
     score = compare(SCORE, reference.score, now.probability[SCORE])
-    log_days = (now.as_of_us - bundle.trained.first_event_us) / DAY_US
-    freed = free_of_age(now.indicators, log_days=log_days, reference_days=reference.log_days)
-    indicators = [compare(name, reference.indicators[name], freed[:, column]) for column, name in enumerate(INDICATOR_COLUMNS)]
+    found = as_compared(now.indicators, log_days=reference.log_days)
+    indicators = [compare(name, reference.indicators[name], found[:, column]) for column, name in enumerate(INDICATOR_COLUMNS)]
     return score, *sorted(indicators, key=lambda shift: -shift.psi)
 
 

@@ -23,7 +23,7 @@ class Reference:
 
     num_customers : eligible at the as-of
     log_days      : how old the log was at the as-of
-    indicators    : by column, of those customers, freed from the log's age
+    indicators    : by column, of those customers, as `as_compared` gives them
     score         : of their churn probabilities at the model's horizon
     num_outcomes  : customers eligible a horizon before the as-of, whose outcomes were the newest that were known
     churn_rate    : of those; NaN is not possible, training refuses to go without any
@@ -47,30 +47,33 @@ def measure_reference(
     churned     : bool[m], m > 0
     log_days    : from the beginning of the log to the as-of
     """
-    freed = free_of_age(indicators, log_days=log_days, reference_days=log_days)
+    compared = as_compared(indicators, log_days=log_days)
     return Reference(
         num_customers=len(probability),
         log_days=log_days,
-        indicators={name: fit_histogram(freed[:, column]) for column, name in enumerate(INDICATOR_COLUMNS)},
+        indicators={name: fit_histogram(compared[:, column]) for column, name in enumerate(INDICATOR_COLUMNS)},
         score=fit_histogram(probability),
         num_outcomes=len(churned),
         churn_rate=float(churned.mean()),
     )
 
 
-def free_of_age(indicators: NDArray[np.float32], *, log_days: float, reference_days: float) -> NDArray[np.float32]:
-    """Indicators without what moves in them by itself as the log gets older.
+def as_compared(indicators: NDArray[np.float32], *, log_days: float) -> NDArray[np.float32]:
+    """Indicators as histograms hold them: of the customers then and of those now, by the same log's age.
 
-    A total over more days than the log has is scaled up to them, as the model sees it. Tenure counts up to half the age that the
-    reference's log had: who was there at the beginning only gets older, and how many came since is what can be compared.
+    A log that got older moves what looks at all of the past (gaps, tenure) and what needs a window before its window (changes),
+    if it is not looked at as it was: both sides see the last `log_days` days alone, as if there were no more. Totals over more
+    days than these are scaled up to them, as the model sees them, and tenure counts up to half of them: who was there at the
+    beginning is all one.
 
-    indicators     : float32[n, NUM_COLUMNS]
-    log_days       : from the beginning of the log to the instant that they are of
-    reference_days : ... to that of the reference
+    indicators : float32[n, NUM_COLUMNS], of a log that is, or is taken to be, so old
+    log_days   : age of the reference's log at its as-of
     """
-    freed: NDArray[np.float32] = indicators * np.maximum(_TOTAL_DAYS / max(log_days, SHORTEST_LOG_DAYS), 1.0).astype(np.float32)
-    freed[:, _TENURE] = np.minimum(freed[:, _TENURE], np.float32(reference_days / 2))
-    return freed
+    compared: NDArray[np.float32] = indicators * np.maximum(_TOTAL_DAYS / max(log_days, SHORTEST_LOG_DAYS), 1.0).astype(
+        np.float32
+    )
+    compared[:, _TENURE] = np.minimum(compared[:, _TENURE], np.float32(log_days / 2))
+    return compared
 
 
 def describe_reference(reference: Reference) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from engine.history import History
 from engine.indicators import INDICATOR_COLUMNS
 from engine.instants import DAY_US, format_instant, next_midnight
 from serving.cli import main
+from training.drift.measuring import DriftConfig
 from training.registry import champion, register
 
 CALM = ("--psi-limit", "1000", "--repurchase-fall-limit", "1", "--months-limit", "24")
@@ -61,6 +63,20 @@ def test_it_looks_from_the_last_whole_day_and_no_earlier_than_the_training(
     register(store, replace(champion(store).trained, as_of_us=next_midnight(last_us)))
     assert run("--store", store, *CALM, "--json") == 0
     assert json.loads(capsys.readouterr().out)["as_of"] == format_instant(next_midnight(last_us))
+
+
+def test_where_nothing_could_be_judged_it_says_so(
+    trained_store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = partial(DriftConfig, least_customers=100_000)
+    monkeypatch.setattr("training.drift.measuring.DriftConfig", few)
+    assert run("--store", trained_store) == 0
+    text = capsys.readouterr().out
+    assert "Nothing could be judged: whether it is time to train again is not known." in " ".join(text.split())
+    assert "No limit" not in text
+    assert run("--store", trained_store, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["train_again"], document["is_judged"], len(document["not_judged"])) == (False, False, 2)
 
 
 @pytest.mark.parametrize(

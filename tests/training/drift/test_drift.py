@@ -11,11 +11,13 @@ import pytest
 
 from engine.errors import AsOfError, InvalidArgumentError
 from engine.history import History
-from engine.indicators import NUM_COLUMNS
+from engine.indicators import INDICATOR_COLUMNS, NUM_COLUMNS
 from engine.instants import DAY_US, parse_instant
-from tests.training.conftest import AS_OF_US, MakeHistory, draw_orders
+from tests.training.conftest import AS_OF_US, FIRST_US, MakeHistory, draw_orders
 from training.bundles.bundle import Bundle
+from training.data.panel import ask_panel
 from training.drift.measuring import DriftConfig, measure_drift
+from training.drift.reference import measure_reference
 from training.registry import register
 from training.trained import TrainedModel
 
@@ -85,9 +87,28 @@ def test_other_baskets_are_noticed_and_may_be_let_pass(make_history: MakeHistory
     assert not any("stability" in reason for reason in quiet.reasons)
 
 
+def test_a_chain_that_only_gets_older_has_not_moved(make_history: MakeHistory, bundle: Bundle) -> None:
+    random = np.random.default_rng(3)
+    customers = np.repeat(np.arange(600), 40)
+    # Everybody was there before the log began, and buys as ever.
+    days = np.concatenate([np.cumsum(random.exponential(gap, 40)) for gap in random.uniform(8, 30, 600)]) - 60
+    kept = (days >= 0) & (days < 320)
+    amounts = np.round(random.lognormal(3, 0.6, len(days)), 2)
+    times = pa.array(FIRST_US + (days[kept] * DAY_US).astype(np.int64), pa.timestamp("us"))
+    chain = make_history({"customer_id": pa.array(customers[kept]), "timestamp": times, "amount": pa.array(amounts[kept])})
+    then_us, now_us = FIRST_US + 75 * DAY_US, FIRST_US + 300 * DAY_US
+    then = ask_panel(chain, {"score": bundle.model}, as_of_us=then_us, horizon_days=14, active_within_days=60)
+    reference = measure_reference(then.indicators, then.probability["score"], then.churned, log_days=75)
+    old = replace(bundle, trained=replace(bundle.trained, as_of_us=then_us, first_event_us=FIRST_US, reference=reference))
+    report = measure_drift(chain, old, as_of_us=now_us)
+    found = {shift.name: shift for shift in report.shifts}
+    assert max(found[name].psi for name in INDICATOR_COLUMNS) < 0.1
+    assert found["basket_change_90d"].unknown_before == found["basket_change_90d"].unknown_now == 1.0
+
+
 def test_too_few_customers_are_not_judged(history: History, bundle: Bundle) -> None:
     report = measure_drift(history, bundle, as_of_us=LATER_US, config=DriftConfig(least_customers=100_000))
-    assert (report.shifts, report.windows, report.reasons) == ((), (), ())
+    assert (report.shifts, report.windows, report.reasons, report.is_judged) == ((), (), (), False)
     assert len(report.not_judged) == 2
 
 
