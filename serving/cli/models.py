@@ -38,9 +38,14 @@ def list_models(store: Place, name: str | None, as_json: bool) -> None:
     from training.registry import list_bundles
 
     check_is_there(store)
-    bundles = [bundle for bundle in list_bundles(store) if name in (None, bundle.name)]
+    there = list_bundles(store)
+    bundles = [bundle for bundle in there if name in (None, bundle.name)]
     if as_json:
         print_json({"store": str(store), "bundles": [describe_bundle(bundle) for bundle in bundles]})
+        return
+    if not bundles and there:
+        names = ", ".join(dict.fromkeys(bundle.name for bundle in there))
+        console().print(f"No bundle named {literal(name)}; {literal(store)} has bundles named {names}.")
         return
     if not bundles:
         console().print(f"No bundle yet. Next: ebbtide train --store {literal(store)} --as-of DATE")

@@ -120,16 +120,40 @@ def find_registered(aliases: Aliases, version: str) -> Decision | None:
 def champion(store: StoreLike, name: str | None = None) -> Bundle:
     """The serving bundle of a name; without a name that of "default", or of the only name that there is.
 
-    raises : NoBundleError, IntegrityError, InvalidArgumentError
+    raises : NoBundleError, IntegrityError, InvalidArgumentError; of a champion that cannot serve it says which version could
     """
     name = only_name(store) if name is None else name
     folder = name_folder(store, name)
-    version = read_aliases(folder).champion
+    aliases = read_aliases(folder)
+    version = aliases.champion
     if version is None:
         raise NoBundleError(
             f"{store} holds no bundle named {name!r}; run `ebbtide train --store {store} --as-of DATE --name {name}`"
         )
-    return load(folder / version)
+    try:
+        return load(folder / version)
+    except (IntegrityError, NoBundleError) as error:
+        raise type(error)(f"{error}{_ways_back(folder, aliases)}") from error
+
+
+def _ways_back(folder: Place, aliases: Aliases) -> str:
+    """How another version can serve, as the end of a sentence; empty where there is none."""
+    usable = [path.name for path in versions(folder) if path.name != aliases.champion and _is_usable(path)]
+    if not usable:
+        return ""
+    option = "" if folder.name == DEFAULT_NAME else f" --name {folder.name}"
+    ways = [f"`ebbtide models promote VERSION{option}` ({', '.join(usable)})"]
+    if aliases.former and aliases.former[-1] in usable:
+        ways.insert(0, f"`ebbtide models rollback{option}` (to {aliases.former[-1]})")
+    return f", or let another version serve: {' or '.join(ways)}"
+
+
+def _is_usable(path: Place) -> bool:
+    try:
+        describe(path)
+    except (IntegrityError, NoBundleError):
+        return False
+    return True
 
 
 def aliases_of(store: StoreLike, name: str) -> Aliases:

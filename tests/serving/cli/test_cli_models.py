@@ -12,6 +12,7 @@ import pytest
 from engine.instants import DAY_US, format_instant
 from serving.cli import main
 from tests.serving.conftest import TRAINED_AS_OF_US
+from training.bundles.bundle import WEIGHTS_FILE
 from training.network.calibration import Calibration
 from training.registry import champion, register
 
@@ -50,6 +51,25 @@ def test_list_shows_every_version_with_its_alias(store: Path, capsys: pytest.Cap
     assert "is not a bundle's description" in run(capsys, "status", "--store", store)
     (store / "empty").mkdir()
     assert run(capsys, "models", "list", "--store", store / "empty").startswith("No bundle yet.")
+
+
+def test_list_of_a_name_that_there_is_not_tells_which_there_are(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    register(store, champion(store).trained, "north")
+    told = run(capsys, "models", "list", "--store", store, "--name", "nope")
+    assert told.startswith("No bundle named nope; ")
+    assert told.endswith(" has bundles named default, north.\n")
+    assert json.loads(run(capsys, "models", "list", "--store", store, "--name", "nope", "--json"))["bundles"] == []
+
+
+def test_where_the_champion_is_damaged_the_way_back_is_named(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (store / "models/default/0003" / WEIGHTS_FILE).write_bytes(b"damaged")
+    for command in (("drift",), ("rescore", "--as-of", format_instant(TRAINED_AS_OF_US))):
+        refused = run(capsys, *command, "--store", store, status=1)
+        assert "train again, or let another version serve: `ebbtide models rollback` (to 0002)" in refused
+        assert "`ebbtide models promote VERSION` (0001, 0002)" in refused
+    assert main(["verify", "--store", str(store)]) == 1
+    assert capsys.readouterr().out.count("found sha256:") == 1
+    assert run(capsys, "models", "rollback", "--store", store).startswith("default/0002 is champion again")
 
 
 def test_show_prints_the_card(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
