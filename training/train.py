@@ -20,7 +20,8 @@ from engine.partition import Partition
 from engine.storage import Place
 from training.config import TrainConfig
 from training.drift.reference import Reference, measure_reference
-from training.evaluation.metrics import metrics
+from training.evaluation.metrics import measure_everybody, metrics
+from training.evaluation.weighted import Ranking
 from training.inference import FittedModel, survival_curves
 from training.network.calibration import Calibration
 from training.passes.both import LearnHere, Learning, Tell
@@ -69,7 +70,7 @@ def train(
             promised = window.probability(end.trial.chosen)
             calibration = window.calibrate(promised)
             held_out = window.hold_out(calibration.apply(promised))
-            validation = metrics(window.churned, held_out.probability)
+            validation = metrics(window.churned, held_out.probability) | _slope(window.churned, held_out.probability)
         model = replace(end.standing.model, calibration=calibration)
         reference = _measure_reference(model, past, prepared.activity, as_of_us, window.churned)
     return TrainedModel(
@@ -83,6 +84,12 @@ def train(
         reference=reference,
         held_out=held_out,
     )
+
+
+def _slope(churned: NDArray[np.bool_], probability: NDArray[np.float64]) -> dict[str, float]:
+    """The calibration slope, where there is one."""
+    slope = measure_everybody(Ranking(churned, probability))["calibration_slope"]
+    return {"calibration_slope": slope} if np.isfinite(slope) else {}
 
 
 def _measure_reference(

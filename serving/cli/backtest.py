@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
+from operator import neg
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,15 +19,16 @@ from serving.cli.output import console, json_option, literal, print_json, stage,
 if TYPE_CHECKING:
     from training.backtest import Backtest, Judgement, Window
 
-_METRICS = (
-    # key in metrics.json, heading, decimals, which is best
-    ("auc", "ROC-AUC", 4, max),
-    ("average_precision", "avg. precision", 4, max),
-    ("brier", "Brier", 4, min),
-    ("log_loss", "log loss", 4, min),
-    ("ece", "ECE", 4, min),
-    ("top_decile_lift", "top-decile lift", 2, max),
-    ("expected_maximum_profit", "exp. max. profit", 3, max),
+_METRICS: tuple[tuple[str, str, int, Callable[[float], float]], ...] = (
+    # key in metrics.json, heading, decimals, how good a value is; all fit beside the longest name within 100 columns
+    ("auc", "ROC-AUC", 4, float),
+    ("average_precision", "avg. prec.", 4, float),
+    ("brier", "Brier", 4, neg),
+    ("log_loss", "log loss", 4, neg),
+    ("ece", "ECE", 4, neg),
+    ("calibration_slope", "cal. slope", 2, lambda slope: -abs(slope - 1)),
+    ("top_decile_lift", "decile lift", 2, float),
+    ("expected_maximum_profit", "max. profit", 3, float),
 )
 _VALUE_METRICS = (
     # key in metrics.json, heading, decimals
@@ -168,9 +172,13 @@ def _print_pooled(result: Backtest, window: Window, judgement: Judgement) -> Non
     rows = []
     for model, metrics in judgement.metrics.items():
         cells = [model]
-        for key, _, decimals, best in _METRICS:
+        for key, _, decimals, goodness in _METRICS:
             value = metrics[key]
-            is_best = value == best(other[key] for other in judgement.metrics.values())
+            if not math.isfinite(value):
+                cells.append("–")
+                continue
+            others = (other[key] for other in judgement.metrics.values() if math.isfinite(other[key]))
+            is_best = goodness(value) == max(map(goodness, others))
             cells.append(f"[bold]{value:.{decimals}f}[/]" if is_best else f"{value:.{decimals}f}")
         rows.append(tuple(cells))
     first = next(iter(judgement.metrics.values()))
@@ -203,16 +211,24 @@ def _print_value(result: Backtest) -> None:
 
 
 def _print_lead_time(result: Backtest) -> None:
+    out = console()
     if result.walk is None:
+        out.print(literal(result.no_walk))
         return
     walk = result.walk
     found = walk.by_ranker["ebbtide"]
     if found.num_left == 0 or found.num_right + found.num_false == 0:
+        out.print(f"Lead time: not known, of {found.num_left:,} customers who left and {found.num_undecided:,} open alarms.")
         return
-    console().print(
+    out.print(
         f"Lead time: of {found.num_left:,} customers who left, {100 * found.share_in_time:.0f} % were in the top decile "
         f"{walk.config.goal_days} days or more before {walk.config.rule_days} days had passed without a purchase; "
         f"{100 * found.accuracy:.0f} % of the alarms were right, {found.num_false:,} were false."
+    )
+    recency = walk.matched["recency"]
+    out.print(
+        f"Recency alone, at as many false alarms ({recency.num_false:,}): {100 * recency.share_in_time:.0f} % in time"
+        + (f", {100 * recency.accuracy:.0f} % of the alarms right." if math.isfinite(recency.accuracy) else ".")
     )
 
 

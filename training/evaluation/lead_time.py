@@ -25,6 +25,8 @@ from engine.labels import eligible
 from engine.partition import Partition
 from training.data.purchases import summarise_purchases
 
+# Of a share of the customers: to one in a thousand.
+_HALVINGS = 10
 # Of each customer, at the instant: the higher, the more at risk.
 Ranker = Callable[[Partition, NDArray[np.int64], int], NDArray[np.float64]]
 
@@ -108,12 +110,14 @@ class Walk:
     """A walk through time.
 
     by_ranker           : by name
+    matched             : those other than the first, with as many alarmed as raise no more false alarms than the first did
     rule_right, _false  : how often the rule itself spoke, and the customer never bought again or did
     """
 
     config: LeadTimeConfig
     instants_us: tuple[int, ...]
     by_ranker: dict[str, LeadTime]
+    matched: dict[str, LeadTime]
     rule_right: int
     rule_false: int
 
@@ -147,8 +151,7 @@ def walk(
     """
     instants = tuple(range(starts_us[0], end_us, config.step_days * DAY_US))
     spells = _Spells(everything, start_us=starts_us[0], end_us=end_us, rule_us=config.rule_days * DAY_US)
-    # By ranker: the first alarm of each spell, -1 where there is none.
-    alarm_us = {name: np.full(len(spells.rule_at_us), -1, np.int64) for name in rankers[0]}
+    ranked: dict[str, list[_Ranked]] = {name: [] for name in rankers[0]}
     for instant in instants:
         asked = eligible(everything, instant, active_within_days)
         if len(asked) == 0:
@@ -156,15 +159,15 @@ def walk(
         spell = spells.of(everything, asked, instant)
         current = rankers[int(np.searchsorted(starts_us, instant, side="right")) - 1]
         for name, ranker in current.items():
-            size = max(1, round(len(asked) * config.alarmed_share))
-            alarmed = spell[np.argsort(-ranker(everything, asked, instant), kind="stable")[:size]]
-            alarmed = alarmed[alarmed >= 0]
-            alarmed = alarmed[(alarm_us[name][alarmed] < 0) & (instant < spells.rule_at_us[alarmed])]
-            alarm_us[name][alarmed] = instant
+            order = np.argsort(-ranker(everything, asked, instant), kind="stable")
+            ranked[name].append((instant, spell[order].astype(np.int32)))
+    found = {name: _judge(spells, own, config.alarmed_share, config) for name, own in ranked.items()}
+    first, *others = found
     return Walk(
         config=config,
         instants_us=instants,
-        by_ranker={name: _judge(spells, alarm, config) for name, alarm in alarm_us.items()},
+        by_ranker=found,
+        matched={name: _match(spells, ranked[name], found[first].num_false, config) for name in others},
         rule_right=int(spells.has_left.sum()),
         rule_false=int((spells.has_returned & (spells.next_us >= spells.rule_at_us)).sum()),
     )
@@ -195,7 +198,26 @@ class _Spells:
         return np.where(rows[place] == last_row, place, -1)
 
 
-def _judge(spells: _Spells, alarm_us: NDArray[np.int64], config: LeadTimeConfig) -> LeadTime:
+# An instant, and the spells of who was eligible then, the most at risk first; int32[n], -1 where one began before the walk.
+_Ranked = tuple[int, NDArray[np.int32]]
+
+
+def _match(spells: _Spells, ranked: Sequence[_Ranked], num_false: int, config: LeadTimeConfig) -> LeadTime:
+    """What comes of alarming the largest share that raises no more false alarms than these; one customer at the least."""
+    low, high = 0.0, 1.0
+    for _ in range(_HALVINGS):  # whoever is alarmed by a share is so by a larger one, too, and no later
+        share = (low + high) / 2
+        is_borne = _judge(spells, ranked, share, config).num_false <= num_false
+        low, high = (share, high) if is_borne else (low, share)
+    return _judge(spells, ranked, low, config)
+
+
+def _judge(spells: _Spells, ranked: Sequence[_Ranked], alarmed_share: float, config: LeadTimeConfig) -> LeadTime:
+    alarm_us = np.full(len(spells.rule_at_us), -1, np.int64)  # the first of each spell, -1 where there is none
+    for instant, spell in ranked:
+        at_risk = spell[: max(1, round(len(spell) * alarmed_share))]
+        at_risk = at_risk[at_risk >= 0]
+        alarm_us[at_risk[(alarm_us[at_risk] < 0) & (instant < spells.rule_at_us[at_risk])]] = instant
     alarmed = alarm_us >= 0
     lead_days = (spells.rule_at_us - alarm_us) / DAY_US
     right, false = alarmed & spells.has_left, alarmed & spells.has_returned

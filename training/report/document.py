@@ -115,6 +115,7 @@ def _describe_walk(result: Backtest) -> dict[str, Any]:
         "instants": [format_instant(instant) for instant in walk.instants_us],
         "rule": {"num_right": walk.rule_right, "num_false": walk.rule_false},
         "models": {name: _describe_lead_time(found) for name, found in walk.by_ranker.items()},
+        "at_as_many_false_alarms": {name: _describe_lead_time(found) for name, found in walk.matched.items()},
     }
 
 

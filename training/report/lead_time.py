@@ -42,10 +42,12 @@ def draw_lead_time(walk: Walk) -> str:
 def tabulate_lead_time(walk: Walk) -> str:
     """Alarms, right and false, of each way to rank, and of the rule itself."""
     goal = walk.config.goal_days
+    walked = [(name, label_of(name), found) for name, found in walk.by_ranker.items()]
+    walked += [(name, f"{label_of(name)}, as many false alarms", found) for name, found in walk.matched.items()]
     rows = [
         Row(
             [
-                label_of(name),
+                label,
                 say(found.num_left),
                 f"{say_share(found.share_in_time)}",
                 say(found.median_lead_days, 0),
@@ -58,7 +60,7 @@ def tabulate_lead_time(walk: Walk) -> str:
             kind="own" if name == "ebbtide" else "",
             swatch=colour_of(name),
         )
-        for name, found in walk.by_ranker.items()
+        for name, label, found in walked
     ]
     total = walk.rule_right + walk.rule_false
     accuracy = say_share(walk.rule_right / total) if total else "–"

@@ -40,6 +40,7 @@ def test_the_card_tells_all_that_it_has_to(store: Path, trained: TrainedModel, t
         f"{trained.num_events:,} events of 400 customers",
         "from 2024-06-17 to 2024-07-01, by a first pass that had not seen it",
         f"| ROC-AUC | {trained.validation['auc']:.4f} |",
+        f"| calibration slope | {trained.validation['calibration_slope']:.2f} |",
         "as of 2024-05-01, 2024-06-01",
         "| ROC-AUC | 0.8125 (0.7515 to 0.8535) |",
         "Calibration: ",

@@ -121,6 +121,36 @@ def test_each_start_brings_its_own_ranker() -> None:
     assert list(found.by_ranker["a"].lead_days) == [20.0]  # at day 220, the first instant of the second ranker
 
 
+def test_another_way_to_rank_is_allowed_as_many_false_alarms() -> None:
+    # The first alarms one of four at each step. The second finds who left at once, and alarms a second in vain.
+    days = [[*_weekly(145), 150.0], *(_weekly(_END) for _ in range(7))]
+
+    def blunt(partition: Partition, customers: np.ndarray, instant: int) -> np.ndarray:
+        return np.where(customers == 0, 2.0, np.where(customers == 1, 1.0, 0.0))
+
+    found = walk(
+        _partition(days),
+        [{"sharp": _always(0), "blunt": blunt}],
+        [_START * DAY_US],
+        end_us=_END * DAY_US,
+        active_within_days=90,
+        config=LeadTimeConfig(alarmed_share=0.125),
+    )
+    sharp, matched = found.by_ranker["sharp"], found.matched["blunt"]
+    assert set(found.matched) == {"blunt"}
+    assert 0 < matched.num_false <= sharp.num_false
+    assert matched.num_right == sharp.num_right == 1
+    wide = walk(
+        _partition(days),
+        [{"sharp": _always(0), "blunt": blunt}],
+        [_START * DAY_US],
+        end_us=_END * DAY_US,
+        active_within_days=90,
+        config=LeadTimeConfig(alarmed_share=0.5),
+    )
+    assert wide.matched["blunt"].num_false == pytest.approx(wide.by_ranker["sharp"].num_false, abs=8)
+
+
 def test_a_history_too_short_says_how_much_is_needed() -> None:
     assert why_no_walk(0, 120 * DAY_US, LeadTimeConfig()) is None
     reason = why_no_walk(0, 119 * DAY_US, LeadTimeConfig())
