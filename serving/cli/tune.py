@@ -107,6 +107,11 @@ def tune(
             f"LightGBM, {count(peer.num_trials, 'trial')} on the same customers: cross entropy {peer.log_loss:.5f}; "
             f"its usual settings {peer.usual_log_loss:.5f}."
         )
+        if (lead := study.lead_of(peer.log_loss)) is not None:
+            out.print(
+                f"[yellow]Mind[/]: LightGBM is ahead of the best trial, by {lead:.5f}. More --trials may turn that; "
+                f"`ebbtide backtest --tuned {study.name}` tells who is ahead in a window that neither was chosen on."
+            )
     out.print(f"Report: {literal(report)}")
     if study.best is not None:
         question = f" --horizon-days {horizon_days} --active-within-days {active_within_days} --seed {seed}"
@@ -144,6 +149,8 @@ def describe_peer(peer: Tuned | None) -> dict[str, Any] | None:
 
 def print_study(study: Study, importances: dict[str, float]) -> None:
     """The study for a person."""
+    from training.tuning.study import LEAST_FOR_IMPORTANCE
+
     out, best, first = console(), study.best, study.first
     num_completed = sum(trial.loss is not None for trial in study.trials)
     out.print(
@@ -160,14 +167,17 @@ def print_study(study: Study, importances: dict[str, float]) -> None:
             setting.name,
             f"{best.values[setting.name]:.4g}",
             f"{study.usual[setting.name]:.4g}",
-            f"{100 * importances[setting.name]:.0f} %" if setting.name in importances else "",
+            *([f"{100 * importances[setting.name]:.0f} %"] if importances else []),
             setting.range_text,
         )
         for setting in sorted(SPACE, key=lambda one: -importances.get(one.name, 0.0))
     ]
-    out.print(table((("setting", "left"), "best", "usual", "importance", ("searched", "left")), rows))
+    told = ["importance"] if importances else []
+    out.print(table((("setting", "left"), "best", "usual", *told, ("searched", "left")), rows))
     if not importances:
-        out.print("[dim]Too few completed trials to tell which settings matter.[/]")
+        out.print(
+            f"[dim]Which settings matter is told from {LEAST_FOR_IMPORTANCE} completed trials on; there are {num_completed}.[/]"
+        )
 
 
 def _show_trial(progress: Stage, study: Study, num_trials: int) -> None:

@@ -14,7 +14,7 @@ from training.report.shell import figure, whole_page
 from training.report.style import MUTED, colour_of
 from training.report.svg import Plot, Range, nice_ticks, percent
 from training.tuning.space import SPACE, Setting
-from training.tuning.study import Study, Trial
+from training.tuning.study import LEAST_FOR_IMPORTANCE, Study, Trial
 
 _OWN, _PEER, _BEST, _PALE = colour_of("ebbtide"), colour_of("lightgbm_tuned"), "#2c8f6f", "#b9c1c9"
 _LEFT = 76.0  # room for losses of four digits
@@ -48,7 +48,11 @@ def draw_study(study: Study, importances: dict[str, float], peer: Tuned | None =
 
 def _summary(study: Study, peer: Tuned | None) -> str:
     subject = study.subject
-    compared = "" if peer is None or peer.log_loss is None else f" LightGBM with the same budget: {peer.log_loss:.5f}."
+    compared = ""
+    if peer is not None and peer.log_loss is not None:
+        lead = study.lead_of(peer.log_loss)
+        ahead = "" if lead is None else f", {lead:.5f} ahead of the best trial"
+        compared = f" LightGBM with the same budget: {peer.log_loss:.5f}{ahead}."
     num_pruned = sum(trial.state != "complete" for trial in study.trials)
     return (
         f"{len(study.trials)} trials, {num_pruned} of them given up early. Judged by the cross entropy of churn within "
@@ -113,7 +117,7 @@ def _history(study: Study, peer_loss: float | None) -> str:
 
 def _importances(importances: dict[str, float]) -> str:
     if not importances:
-        return '<div class="notice">Too few completed trials to tell.</div>'
+        return f'<div class="notice">Told from {LEAST_FOR_IMPORTANCE} completed trials on.</div>'
     names, top = list(importances), 1.15 * max(importances.values())
     plot = Plot(
         "Parameter importances", x=("", (0.4, len(names) + 0.6)), y=("share", (0, top)), width=1060, height=330, left=_LEFT

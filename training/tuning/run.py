@@ -23,6 +23,7 @@ from training.tuning.space import SPACE, Setting, Values, values_of, with_values
 from training.tuning.study import (
     COMPLETE,
     DIVERGED,
+    LEAST_FOR_IMPORTANCE,
     PRUNED,
     Study,
     Subject,
@@ -39,8 +40,6 @@ _STATES = {
     PRUNED: optuna.trial.TrialState.PRUNED,
     DIVERGED: optuna.trial.TrialState.FAIL,
 }
-# With fewer completed trials the share of each setting in the outcome is noise.
-_LEAST_FOR_IMPORTANCE = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +108,7 @@ def importances(study: Study) -> dict[str, float]:
     source : Watanabe, Bansal & Hutter (2023), PED-ANOVA, IJCAI; Optuna's default, which needs nothing beyond it
     """
     completed = [trial for trial in study.trials if trial.state == COMPLETE]
-    if len(completed) < _LEAST_FOR_IMPORTANCE:
+    if len(completed) < LEAST_FOR_IMPORTANCE:
         return {}
     with quiet_optuna():
         return dict(optuna.importance.get_param_importances(_as_optuna(study)))

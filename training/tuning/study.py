@@ -24,6 +24,8 @@ STUDIES_FOLDER = "studies"
 STUDY_FILE = "study.json"
 # A trial that went through all epochs, that was given up on the way, that lost all measure.
 COMPLETE, PRUNED, DIVERGED = "complete", "pruned", "diverged"
+# With fewer completed trials the share of each setting in the outcome is noise.
+LEAST_FOR_IMPORTANCE = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +85,11 @@ class Study:
     def first(self) -> Trial | None:
         """The trial of the usual settings."""
         return next((trial for trial in self.trials if trial.values == self.usual), None)
+
+    def lead_of(self, loss: float) -> float | None:
+        """By how much another's loss on the same customers is lower than the best trial's; None where it is not."""
+        best = self.best
+        return best.loss - loss if best is not None and best.loss is not None and loss < best.loss else None
 
     def with_trial(self, trial: Trial) -> Study:
         return replace(self, trials=tuple(sorted((*self.trials, trial), key=lambda one: one.number)))

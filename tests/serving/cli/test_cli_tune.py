@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from serving.cli import main
+from training.baselines.boosting import BoostingSettings, Tuned
 from training.config import TrainConfig
 from training.registry import find_version, list_bundles
 from training.tuning.space import SPACE, values_of
@@ -45,8 +46,27 @@ def test_a_person_is_told_the_best_trial_and_what_comes_next(tuned_store: Path, 
         "study.html",
     ):
         assert words in text
-    assert "Too few completed trials" in text
+    assert "Which settings matter is told from 10 completed trials on; there are 2." in text
+    assert "importance" not in text
     assert "[I " not in error  # Optuna's own lines
+
+
+def test_where_lightgbm_ends_ahead_it_is_said(
+    tuned_store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = read_study(study_folder(tuned_store, "default")).best
+    assert best is not None
+    assert best.loss is not None
+    for ahead in (0.01, -0.01):
+        loss = best.loss - ahead
+        peer = Tuned(settings=BoostingSettings(), num_trials=2, log_loss=loss, usual_log_loss=loss)
+        monkeypatch.setattr("training.tuning.peer.tune_peer", lambda *_, peer=peer: peer)
+        capsys.readouterr()
+        assert run("tune", "--store", tuned_store, *AS_OF, "--trials", 2) == 0
+        text = capsys.readouterr().out
+        page = (study_folder(tuned_store, "default") / "study.html").read_text()
+        assert ("LightGBM is ahead of the best trial, by 0.01000. More --trials may turn that" in text) is (ahead > 0)
+        assert ("0.01000 ahead of the best trial" in page) is (ahead > 0)
 
 
 def test_a_program_gets_one_object_and_the_report_is_written(tuned_store: Path, capsys: pytest.CaptureFixture[str]) -> None:
