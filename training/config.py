@@ -33,7 +33,7 @@ class ModelConfig:
     """Share of the head's hidden units that are dropped in training."""
 
     context_events: int = 128
-    """The state comes from at most this many last events; what is older speaks through the indicators."""
+    """Training cuts histories into pieces of at most this many events; the state that is scored with comes from all of them."""
 
     def __post_init__(self) -> None:
         edges = self.edges_days
