@@ -83,6 +83,10 @@ class TrainConfig:
     learning_rate: float = 2e-3
     """Peak of the schedule (AdamW)."""
 
+    adapt_rate: bool = True
+    """A second trial pass learns three times as fast, and is followed where the held-out window is clearly better served by it:
+    who buys by the clock has more to teach in few steps than who buys by chance."""
+
     weight_decay: float = 0.05
     """Of AdamW, on matrices only."""
 

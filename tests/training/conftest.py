@@ -22,6 +22,7 @@ AS_OF_US = parse_instant("2024-07-01")
 QUICK = TrainConfig(
     horizon_days=14,
     active_within_days=60,
+    adapt_rate=False,
     num_epochs=2,
     instants_per_epoch=6,
     batch_customers=32,

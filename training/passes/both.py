@@ -1,4 +1,4 @@
-"""Both passes of a training, on trial and in full, and how they go on from where they were cut off."""
+"""The passes of a training, on trial and in full, and how they go on from where they were cut off."""
 
 from __future__ import annotations
 
@@ -9,26 +9,32 @@ from typing import Protocol
 from training.config import TrainConfig
 from training.device import CPU, Compute
 from training.fitting import ALONE, Epoch, Standing, Workers, fit_weights
-from training.passes.trial_pass import Prepared, TrialPass, run_trial_pass
+from training.passes.trial_pass import Prepared, TrialPass, choose_pass, rates_to_try, run_trial_pass
 from training.threads import one_torch_thread
 from training.trained import TrainProgress
 
 TRIAL, FINAL = "trial", "final"
 
 Tell = Callable[[TrainProgress], None]
+_AfterEpoch = Callable[["Stage", TrainProgress], None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
     """How far a training has come: an epoch of a pass.
 
-    phase : TRIAL or FINAL, the pass that `standing` is of
-    trial : the trial pass so far; without epochs where the held-out window tells nothing
+    phase      : TRIAL or FINAL, the pass that `standing` is of
+    trial      : the trial pass so far, in the final pass the one that was chosen; without epochs where the held-out window tells
+                 nothing
+    rival      : the trial pass before this one, of another learning rate; None in the first and in the final pass
+    num_before : epochs of the passes before this one
     """
 
     phase: str
     standing: Standing
     trial: TrialPass
+    rival: TrialPass | None = None
+    num_before: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -56,7 +62,7 @@ class Learning(Protocol):
     def num_workers(self) -> int: ...
 
     def run(self, prepared: Prepared, *, tell: Tell, keeper: Keeper | None, start: Stage | None) -> Stage:
-        """Go through both passes, or through what is left of them; returns the end.
+        """Go through the passes, or through what is left of them; returns the end.
 
         tell   : called after every epoch
         keeper : is given every stage
@@ -84,7 +90,7 @@ def learn(
     compute: Compute = CPU,
     workers: Workers = ALONE,
 ) -> Stage:
-    """Go through both passes; of several workers each calls this, and the first alone tells and keeps.
+    """Go through the passes; of several workers each calls this, and the first alone tells and keeps.
 
     returns : the end, the same for all
     """
@@ -100,27 +106,19 @@ def learn(
                 keeper.write(stage)
             tell(progress)
 
-    def after_trial_epoch(epoch: Epoch, trial: TrialPass) -> None:
-        # As long as it is not known how many epochs serve best, all of them are announced.
-        num_epochs = 2 * prepared.config.num_epochs
-        progress = TrainProgress(epoch=epoch.number, num_epochs=num_epochs, loss=epoch.loss, validation=trial.losses[-1])
-        after_epoch(Stage(phase=TRIAL, standing=epoch.standing, trial=trial), progress)
-
     def after_final_epoch(epoch: Epoch) -> None:
-        done, num_epochs = len(trial.losses), config.num_epochs
-        progress = TrainProgress(epoch=done + epoch.number, num_epochs=done + num_epochs, loss=epoch.loss, validation=None)
-        after_epoch(Stage(phase=FINAL, standing=epoch.standing, trial=trial), progress)
+        progress = TrainProgress(
+            epoch=num_before + epoch.number, num_epochs=num_before + config.num_epochs, loss=epoch.loss, validation=None
+        )
+        after_epoch(Stage(phase=FINAL, standing=epoch.standing, trial=trial, num_before=num_before), progress)
 
     with one_torch_thread():
-        trial = TrialPass() if start is None else start.trial
-        if prepared.window.is_telling and (start is None or start.phase == TRIAL):
-            trial = run_trial_pass(
-                prepared,
-                on_epoch=after_trial_epoch,
-                compute=compute,
-                workers=workers,
-                start=None if start is None else (start.standing, trial),
-            )
+        if start is not None and start.phase == FINAL:
+            trial, num_before = start.trial, start.num_before
+        elif prepared.window.is_telling:
+            trial, num_before = _try_rates(prepared, start, after_epoch, compute, workers)
+        else:
+            trial, num_before = TrialPass(), 0
         config = final_config(prepared.config, trial)
         fit_weights(
             prepared.past,
@@ -136,6 +134,47 @@ def learn(
     return reached
 
 
+def _try_rates(
+    prepared: Prepared, start: Stage | None, after_epoch: _AfterEpoch, compute: Compute, workers: Workers
+) -> tuple[TrialPass, int]:
+    """A trial pass for each learning rate; returns the one that the final pass follows, and the epochs of all of them."""
+    configs = rates_to_try(prepared.config)
+    followed = None if start is None else start.rival
+    num_before = 0 if start is None else start.num_before
+    for number, config in enumerate(configs):
+        if number == 0 and followed is not None:
+            continue  # it was done with before the training was cut off
+        # As long as it is not known how many epochs serve best, all of them are announced.
+        num_epochs = num_before + (len(configs) - number + 1) * config.num_epochs
+        trial = run_trial_pass(
+            prepared,
+            config,
+            on_epoch=_keeping(after_epoch, rival=followed, num_before=num_before, num_epochs=num_epochs),
+            compute=compute,
+            workers=workers,
+            start=None if start is None else (start.standing, start.trial),
+        )
+        start = None
+        followed = trial if followed is None else choose_pass(followed, trial)
+        num_before += len(trial.losses)
+    assert followed is not None
+    return followed, num_before
+
+
+def _keeping(
+    after_epoch: _AfterEpoch, *, rival: TrialPass | None, num_before: int, num_epochs: int
+) -> Callable[[Epoch, TrialPass], None]:
+    """What is done after the epochs of a trial pass."""
+
+    def keep(epoch: Epoch, trial: TrialPass) -> None:
+        progress = TrainProgress(
+            epoch=num_before + epoch.number, num_epochs=num_epochs, loss=epoch.loss, validation=trial.losses[-1]
+        )
+        after_epoch(Stage(phase=TRIAL, standing=epoch.standing, trial=trial, rival=rival, num_before=num_before), progress)
+
+    return keep
+
+
 def final_config(config: TrainConfig, trial: TrialPass) -> TrainConfig:
-    """The settings of the final pass: with the epochs that served the trial pass best."""
-    return replace(config, num_epochs=trial.num_epochs) if trial.losses else config
+    """The settings of the final pass: those of the trial pass that was followed, with the epochs that served it best."""
+    return replace(trial.config or config, num_epochs=trial.num_epochs) if trial.losses else config

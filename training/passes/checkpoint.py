@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -27,6 +27,7 @@ from engine.storage import Place, StoreLike, write_bytes
 from training.bundles.bundle import BUNDLE_SCHEMA_VERSION
 from training.bundles.catalogue import catalogue_hash
 from training.bundles.tensors import model_from, tensors_of
+from training.config import TrainConfig
 from training.device import Compute
 from training.differences import differences
 from training.fitting.standing import parse_standing
@@ -37,10 +38,10 @@ from training.passes.both import TRIAL, Stage, final_config
 from training.passes.trial_pass import Prepared, TrialPass
 from training.registry.bundles import name_folder
 
-CHECKPOINT_SCHEMA_VERSION = 3
+CHECKPOINT_SCHEMA_VERSION = 4
 CHECKPOINT_FOLDER = ".training"
 CHECKPOINT_FILE = "checkpoint.json"
-_STANDING, _CHOSEN = "standing.", "trial."
+_STANDING, _CHOSEN, _RIVAL = "standing.", "trial.", "rival."
 _WAY_OUT = "leave --resume out to begin anew"
 # What a repetition has to agree in to give the same bits.
 _LIBRARIES = ("numpy", "torch")
@@ -134,6 +135,8 @@ def pack(stage: Stage, subject: Mapping[str, Any]) -> tuple[str, bytes, bytes]:
         assert kept is not None
         # Copies: the newest model may be the best one, and no two names may share memory.
         tensors |= {_CHOSEN + name: value.clone() for name, value in tensors_of(kept).items()}
+    if stage.rival is not None:
+        tensors |= {_RIVAL + name: value.clone() for name, value in tensors_of(stage.rival.chosen).items()}
     data = save_tensors(tensors)
     name = f"{stage.phase}-{stage.standing.num_epochs:04d}.safetensors"
     content = {
@@ -141,8 +144,9 @@ def pack(stage: Stage, subject: Mapping[str, Any]) -> tuple[str, bytes, bytes]:
         "subject": subject,
         "phase": stage.phase,
         "standing": stage.standing.numbers(),
-        # Text: a loss that lost all measure is no number to JSON.
-        "losses": [repr(loss) for loss in stage.trial.losses],
+        "num_before": stage.num_before,
+        "trial": _numbers(stage.trial),
+        "rival": None if stage.rival is None else _numbers(stage.rival),
         "tensors_file": name,
         "tensors_hash": sha256_bytes(data),
     }
@@ -185,14 +189,31 @@ def _tensors(content: Mapping[str, Any], read: Callable[[str], bytes]) -> dict[s
 
 
 def _parse(content: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], prepared: Prepared) -> Stage:
-    losses = tuple(float(loss) for loss in content["losses"])
-    config = prepared.config if content["phase"] == TRIAL else final_config(prepared.config, TrialPass(losses=losses))
+    phase, rival = content["phase"], None
+    trial = _parse_pass(content["trial"], _below(_CHOSEN, tensors), prepared.config)
+    config = (trial.config or prepared.config) if phase == TRIAL else final_config(prepared.config, trial)
     standing = parse_standing(content["standing"], _below(_STANDING, tensors), config)
-    trial = TrialPass()
-    if losses:
-        kept = model_from(_below(_CHOSEN, tensors), prepared.config, Calibration())
-        trial = TrialPass(losses=losses, best=kept, last=standing.model if content["phase"] == TRIAL else kept)
-    return Stage(phase=content["phase"], standing=standing, trial=trial)
+    if phase == TRIAL:
+        trial = replace(trial, last=standing.model)
+    if content["rival"] is not None:
+        rival = _parse_pass(content["rival"], _below(_RIVAL, tensors), prepared.config)
+    return Stage(phase=phase, standing=standing, trial=trial, rival=rival, num_before=int(content["num_before"]))
+
+
+def _numbers(trial: TrialPass) -> dict[str, Any]:
+    """A trial pass without its models; text, as a loss that lost all measure is no number to JSON."""
+    rate = None if trial.config is None else repr(trial.config.learning_rate)
+    return {"learning_rate": rate, "losses": [repr(loss) for loss in trial.losses]}
+
+
+def _parse_pass(numbers: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], base: TrainConfig) -> TrialPass:
+    """The reverse, with the one model that was kept of it."""
+    losses = tuple(float(loss) for loss in numbers["losses"])
+    if not losses:
+        return TrialPass()
+    config = replace(base, learning_rate=float(numbers["learning_rate"]))
+    kept = model_from(tensors, config, Calibration())
+    return TrialPass(config=config, losses=losses, best=kept, last=kept)
 
 
 def _below(prefix: str, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

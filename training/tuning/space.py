@@ -118,14 +118,14 @@ def values_of(config: TrainConfig) -> Values:
 
 
 def with_values(config: TrainConfig, values: Mapping[str, float | int]) -> TrainConfig:
-    """The configuration with these settings, which no number of customers changes any more.
+    """The configuration with these settings, which neither the number of customers nor a trial of another rate changes any more.
 
     raises : InvalidArgumentError for a value out of the limits of TrainConfig
     """
     own = {name: value for name, value in values.items() if name not in _OF_MODEL}
     state_size = int(values["state_size"])
     model = replace(config.model, state_size=state_size, head_size=_HEAD_OF_STATE * state_size, dropout=float(values["dropout"]))
-    return replace(config, model=model, adapt_size=False, **own)  # type: ignore[arg-type]
+    return replace(config, model=model, adapt_size=False, adapt_rate=False, **own)  # type: ignore[arg-type]
 
 
 def describe_space() -> list[dict[str, Any]]:

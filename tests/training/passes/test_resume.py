@@ -19,6 +19,7 @@ from tests.training.conftest import AS_OF_US, QUICK
 from tests.training.test_train import assert_same_bits
 from training.config import TrainConfig
 from training.passes.checkpoint import CHECKPOINT_FILE, find_unfinished
+from training.passes.trial_pass import Window
 from training.train import train
 from training.trained import TrainedModel, TrainProgress
 
@@ -53,6 +54,22 @@ def test_every_epoch_of_both_passes_can_be_the_last(history: History, trained: T
     resumed = train(history, as_of_us=AS_OF_US, config=QUICK, progress=told.append, checkpoint_folder=tmp_path, resume=True)
     assert_same(resumed, trained)
     assert [at.epoch for at in told] == list(range(epoch + 1, 5))
+
+
+@pytest.mark.parametrize("faster", [0.3, 0.6])
+def test_every_epoch_of_three_passes_can_be_the_last(
+    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faster: float
+) -> None:
+    config = replace(QUICK, adapt_rate=True)
+    # By the rate alone, so that either pass can be the one that is followed, before a break and after it.
+    monkeypatch.setattr(Window, "loss", lambda _, model: faster if model.config.learning_rate > QUICK.learning_rate else 0.5)
+    whole = train(history, as_of_us=AS_OF_US, config=config)
+    for epoch in range(1, 7):
+        told: list[TrainProgress] = []
+        break_off(history, tmp_path, epoch, config)
+        resumed = train(history, as_of_us=AS_OF_US, config=config, progress=told.append, checkpoint_folder=tmp_path, resume=True)
+        assert_same(resumed, whole)
+        assert [at.epoch for at in told] == list(range(epoch + 1, 7))
 
 
 def test_with_nothing_to_resume_it_begins_and_without_resume_it_begins_anew(history: History, tmp_path: Path) -> None:
@@ -103,7 +120,7 @@ def test_a_checkpoint_of_another_history_or_schema_or_with_a_byte_changed_is_ref
         seal({**content, "subject": {**subject, "history_hash": "sha256:other"}}),
     )
     refused(InvalidArgumentError, "device cuda there, cpu here", seal({**content, "subject": {**subject, "device": "cuda"}}))
-    refused(InvalidArgumentError, "schema 99, expected 3", seal({**content, "schema_version": 99}))
+    refused(InvalidArgumentError, "schema 99, expected 4", seal({**content, "schema_version": 99}))
     refused(IntegrityError, "damaged", document[:-30])
     refused(IntegrityError, "damaged", document.replace(b"trial", b"triai"))
     refused(IntegrityError, "damaged", seal({**content, "standing": {}}))
@@ -117,7 +134,9 @@ def test_a_checkpoint_of_another_history_or_schema_or_with_a_byte_changed_is_ref
 def test_a_checkpoint_names_no_customer(history: History, tmp_path: Path) -> None:
     break_off(history, tmp_path, 2)
     content = json.loads((tmp_path / CHECKPOINT_FILE).read_bytes())["content"]
-    assert set(content) == {"schema_version", "subject", "phase", "standing", "losses", "tensors_file", "tensors_hash"}
+    assert set(content) == {
+        *("schema_version", "subject", "phase", "standing", "num_before", "trial", "rival", "tensors_file", "tensors_hash")
+    }
     from safetensors.numpy import load_file
 
     tensors = load_file(next(tmp_path.glob("*.safetensors")))

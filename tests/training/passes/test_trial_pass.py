@@ -14,7 +14,7 @@ from tests.training.network.test_calibration import draw
 from training.device import Compute
 from training.network.calibration import Calibration
 from training.passes.both import LearnHere
-from training.passes.trial_pass import Window, choose_epochs, got_worse, prepare
+from training.passes.trial_pass import TrialPass, Window, choose_epochs, choose_pass, got_worse, prepare
 from training.train import train
 from training.trained import TrainProgress
 
@@ -37,6 +37,34 @@ def test_it_ends_after_epochs_each_clearly_worse_than_the_best(
     assert got_worse(losses, patience_epochs) is worse
     if worse:
         assert choose_epochs(losses) == 2
+
+
+@pytest.mark.parametrize(
+    ("usual", "faster", "followed"),
+    [
+        ((0.40, 0.30), (0.35, 0.29), "faster"),
+        ((0.40, 0.30), (0.35, 0.2995), "usual"),  # no more than chance
+        ((0.40, 0.30), (0.20, 0.31), "faster"),  # by its first epoch, with which it would end
+        ((0.40, 0.30), (0.35, float("nan")), "usual"),
+    ],
+)
+def test_the_faster_pass_is_followed_where_the_window_is_clearly_better_served(
+    usual: tuple[float, ...], faster: tuple[float, ...], followed: str
+) -> None:
+    passes = {"usual": TrialPass(losses=usual), "faster": TrialPass(losses=faster)}
+    assert choose_pass(passes["usual"], passes["faster"]) is passes[followed]
+
+
+@pytest.mark.parametrize(("faster", "rate"), [(0.3, 3 * QUICK.learning_rate), (0.6, QUICK.learning_rate)])
+def test_the_final_pass_learns_as_fast_as_the_trial_that_is_followed(
+    history: History, monkeypatch: pytest.MonkeyPatch, faster: float, rate: float
+) -> None:
+    curve = iter([0.5, 0.4, faster, faster])
+    monkeypatch.setattr(Window, "loss", lambda *_: next(curve))
+    told: list[TrainProgress] = []
+    trained = train(history, as_of_us=AS_OF_US, config=replace(QUICK, adapt_rate=True), progress=told.append)
+    assert trained.model.config.learning_rate == pytest.approx(rate)
+    assert [at.epoch for at in told] == list(range(1, 1 + told[-1].num_epochs))
 
 
 def test_training_takes_the_best_epochs_of_a_pass_that_ended_early(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
