@@ -101,7 +101,11 @@ class LiveSource:
         before = self._state
         activity = history.activity()
         is_measured = before is not None and before.snapshot is snapshot
-        usual = before.usual if before is not None and is_measured else usual_of(snapshot, bundle.model, activity)
+        usual = (
+            before.usual
+            if before is not None and is_measured
+            else usual_of(snapshot.manifest, snapshot.files, bundle.model, activity)
+        )
         return LiveState(snapshot=snapshot, bundle=bundle, history=history, activity=activity, usual=usual)
 
     def _refuse(self, error: Exception) -> None:
