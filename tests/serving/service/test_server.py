@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoSnapshotError, RemoteError, UnknownCustomerError
 from serving.client import EbbtideClient
+from serving.service import current
 from serving.service.server import SERVICE_NAME, Server, ServerConfig
 from serving.snapshots import open_current, snapshot_folder
 from tests.serving.conftest import WriteSnapshot
@@ -131,6 +132,29 @@ def test_a_broken_only_snapshot_is_data_loss(server_thread: ServerThread, tmp_pa
     assert health_of(server.target, "") == NOT_SERVING
     with EbbtideClient(server.target) as client, pytest.raises(IntegrityError, match=r"bucket=0001\.arrow is absent"):
         client.score("c0001")
+    server_thread.stop(server)
+
+
+@pytest.mark.parametrize("lost", ["manifest.json", "bucket=0001.arrow"])
+def test_a_server_that_is_started_while_the_current_snapshot_is_broken_serves_the_one_before_until_it_is_whole(
+    server_thread: ServerThread,
+    tmp_path: Path,
+    write_snapshot: WriteSnapshot,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    lost: str,
+) -> None:
+    monkeypatch.setattr(current, "_FIRST_RETRY_S", 0.05)
+    first, second = (write_snapshot(tmp_path, history=history).snapshot_id for history in ("3", "4"))
+    damaged = snapshot_folder(tmp_path, second) / lost
+    damaged.rename(tmp_path / lost)
+    server = server_thread.start(ServerConfig(store=tmp_path, listen="127.0.0.1:0", poll_interval_s=0.02, stop_grace_s=1.0))
+    with EbbtideClient(server.target) as client:
+        assert health_of(server.target, "") == SERVING
+        assert client.score("c0001").context.snapshot_id == first
+        assert any("serving the previous one meanwhile" in line and lost in line for line in caplog.messages)
+        (tmp_path / lost).rename(damaged)
+        wait_until(lambda: client.score("c0001").context.snapshot_id == second)
     server_thread.stop(server)
 
 
