@@ -48,8 +48,9 @@ _BATCH_ROWS = 1 << 18
 _CSV_BLOCK_BYTES = 8 << 20
 _SAMPLE_CHARACTERS = 1 << 16
 _GZIP_RATIO = 5  # of order logs, roughly; only the choice of the number of buckets hangs on it
-# What exports write for "nothing". Unquoted only: a quoted "NA" is a text.
-_NULL_WORDS = ["", "NULL", "null", "None", "NaN", "nan", "NA", "N/A", "#N/A", "<NA>", r"\N"]
+# What exports write for "nothing", also where an id is meant: one customer "NULL" would be everybody without a card. Unquoted
+# only: a quoted "NA" is a text. NaN is none of them: an amount that is no number is another fault than one that is not there.
+_NULL_WORDS = ["", "NULL", "null", "None", "NA", "N/A", "n/a", "#N/A", "<NA>", r"\N"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -65,8 +65,9 @@ def test_blank_lines_of_a_csv_are_nothing_wherever_they_stand(tmp_path: Path) ->
 
 def test_csv_quoting_newlines_and_words_for_nothing(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text('customer_id,"am,ount"\n"a ""b""\nc",NULL\nNA,\\N\n"NA",""\n')
-    assert read_all(path, ["customer_id", "am,ount"]) == {"customer_id": ['a "b"\nc', None, "NA"], "am,ount": [None, None, ""]}
+    path.write_text('customer_id,"am,ount"\n"a ""b""\nc",NULL\nNA,\\N\n"NA",""\nn/a,NaN\n')
+    rows = read_all(path, ["customer_id", "am,ount"])
+    assert rows == {"customer_id": ['a "b"\nc', None, "NA", None], "am,ount": [None, None, "", "NaN"]}
 
 
 def test_columns_that_are_not_asked_for_need_not_be_utf8(tmp_path: Path) -> None:
