@@ -45,6 +45,11 @@ class CurrentSnapshot:
     def is_ready(self) -> bool:
         return self._snapshot is not None
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether the store has none; one that is refused is there."""
+        return self._snapshot is None and isinstance(self._problem, NoSnapshotError)
+
     def get(self) -> Snapshot:
         """raises : NoSnapshotError, or what is wrong with the only snapshot that there is: IntegrityError, RemoteError"""
         if self._snapshot is None:

@@ -82,6 +82,14 @@ def test_without_a_snapshot_it_runs_and_says_what_to_run(
     assert health_of(server.target, "") == SERVING
 
 
+def test_the_log_of_a_server_without_a_snapshot_says_what_to_run(
+    server_thread: ServerThread, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server_thread.stop(server_thread.start(ServerConfig(store=tmp_path, listen="127.0.0.1:0")))
+    (told,) = [line for line in caplog.messages if "nothing to answer from yet" in line]
+    assert f"run: ebbtide rescore --store {tmp_path} --as-of DATE" in told
+
+
 def test_a_newer_snapshot_is_taken_up_and_a_walk_goes_on_in_its_own(
     served_store: tuple[Path, Server], write_snapshot: WriteSnapshot
 ) -> None:
