@@ -199,6 +199,8 @@ def test_nobody_there_is_a_remote_error_that_names_the_target() -> None:
             pytest.raises(RemoteError, match=rf"{target} does not answer .*ebbtide serve"),
         ):
             client.score("c0001")
+        with EbbtideClient(target, timeout_s=0.2) as client, pytest.raises(RemoteError, match=r"refuses .* nobody listens there"):
+            client.score("c0001")
 
 
 def test_a_server_that_is_silent_is_a_remote_error() -> None:
