@@ -171,7 +171,7 @@ def at_risk(target: str, limit: int, store_id: str | None, timeout_s: float, as_
             }
         )
         return
-    print_at_risk(page)
+    print_at_risk(page, store_id)
 
 
 def describe_context(context: ScoreContext) -> dict[str, Any]:
@@ -195,11 +195,12 @@ def describe_reasons(reasons: Reasons) -> dict[str, Any]:
 
 
 def describe_answer(customer_id: str, answer: CustomerAnswer) -> dict[str, Any]:
-    """One answer, for --json: the score, or why there is none."""
+    """One answer, for --json: the score, or why there is none, and what is its own of the context."""
+    own = {"as_of": format_instant(answer.context.as_of_us), "num_events_added": answer.context.num_events_added}
     if answer.customer is not None:
-        return {"eligible": True} | describe_customer(answer.customer)
+        return {"eligible": True} | describe_customer(answer.customer) | own
     reason = answer.ineligible_reason.name if answer.ineligible_reason else None
-    return {"eligible": False, "customer_id": customer_id, "ineligible_reason": reason}
+    return {"eligible": False, "customer_id": customer_id, "ineligible_reason": reason} | own
 
 
 def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]) -> None:
@@ -227,7 +228,7 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
         out.print(f"    expected to {verb} {quarter}{times} within 90 days, {year}{times} within a year")
         if customer.reasons is not None:
             print_reasons(customer.reasons)
-    _print_context(answers[0].context)
+    _print_context([answer.context for answer in answers])
 
 
 def print_reasons(reasons: Reasons) -> None:
@@ -248,8 +249,16 @@ def print_reasons(reasons: Reasons) -> None:
     out.print(f"    {_points(rest)}  [dim]{'all else' if told else 'nothing stands out'}; {counted}[/]")
 
 
-def print_at_risk(page: AtRiskPage) -> None:
-    """The list for a person."""
+def print_at_risk(page: AtRiskPage, store_id: str | None = None) -> None:
+    """The list for a person.
+
+    store_id : of the store that was asked for
+    """
+    if page.total_size == 0:
+        nobody = f"Nobody eligible last bought at store {literal(store_id)}" if store_id is not None else "Nobody is eligible"
+        console().print(f"{nobody}; eligible is who bought in the {page.context.active_within_days} days before the as-of.")
+        _print_context([page.context])
+        return
     rows = [
         (
             str(rank),
@@ -266,10 +275,11 @@ def print_at_risk(page: AtRiskPage) -> None:
     out = console()
     out.print(table(columns, rows))
     out.print(
-        f"{len(page.customers):,} of {page.total_size:,} customers; risk: no purchase within {page.context.horizon_days} days."
+        f"{len(page.customers):,} of {count(page.total_size, 'customer')}; "
+        f"risk: no purchase within {page.context.horizon_days} days."
     )
     _print_whys(page)
-    _print_context(page.context)
+    _print_context([page.context])
 
 
 def _print_whys(page: AtRiskPage) -> None:
@@ -294,10 +304,15 @@ def _worst_reason(reasons: Reasons) -> Reason:
     return next((reason for reason in reasons.strongest if reason.points > 0), reasons.strongest[0])
 
 
-def _print_context(context: ScoreContext) -> None:
-    how = f", computed live with {count(context.num_events_added, 'new event')}" if context.is_live else ""
+def _print_context(contexts: Sequence[ScoreContext]) -> None:
+    """What all answers were computed from; each may have an instant and new events of its own."""
+    context, instants_us = contexts[0], [context.as_of_us for context in contexts]
+    first_us, last_us = min(instants_us), max(instants_us)
+    num_added = sum(context.num_events_added for context in contexts)
+    how = f", computed live with {count(num_added, 'new event')}" if context.is_live else ""
+    until = f" to {format_instant(last_us)}" if last_us > first_us else ""
     console().print(
-        f"[dim]As of {format_instant(context.as_of_us)}{how}, model {context.model_version}, snapshot {context.snapshot_id}[/]"
+        f"[dim]As of {format_instant(first_us)}{until}{how}, model {context.model_version}, snapshot {context.snapshot_id}[/]"
     )
 
 
