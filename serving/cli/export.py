@@ -116,8 +116,8 @@ def export(
         )
         return
     console().print(
-        f"Wrote [bold]{report.num_customers:,}[/] customers, {count(len(report.columns), 'column')}, to {literal(report.out)} "
-        f"({report.file_format}, {size(report.num_bytes)}; {report.num_bytes:,} bytes)."
+        f"Wrote [bold]{count(report.num_customers, 'customer')}[/], {count(len(report.columns), 'column')}, "
+        f"to {literal(report.out)} ({report.file_format}, {size(report.num_bytes)}; {report.num_bytes:,} bytes)."
     )
     print_marked(report.num_marked, "--verbatim leaves them as they are")
     console().print(f"[dim]Snapshot {report.snapshot_id}[/]")
