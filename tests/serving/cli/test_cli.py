@@ -242,7 +242,10 @@ MISTAKES = {
         ["backtest", "--store", "{store}", "--as-of", "2024-07-01", "--as-of", "2024-08-20", "--out", "{tmp}/out"],
         "2024-0",
     ),
-    "a name that leaves the store": (["train", "--store", "{store}", "--as-of", AS_OF, "--name", "../x"], "_ and -, beginning with a letter or digit"),
+    "a name that leaves the store": (
+        ["train", "--store", "{store}", "--as-of", AS_OF, "--name", "../x"],
+        "_ and -, beginning with a letter or digit",
+    ),
     "no server": (["at-risk", "--target", "127.0.0.1:9", "--timeout-s", "2"], "127.0.0.1:9"),
 }
 
