@@ -1,11 +1,11 @@
-"""Reasons on the terminal: those that say something, and what they are counted from."""
+"""Answers on the terminal: reasons that say something and what they are counted from, and lists."""
 
 from __future__ import annotations
 
 import pytest
 
 from serving.answers import AtRiskPage, CustomerScore, Reason, ReasonKind, Reasons, ScoreContext, SpendUnit
-from serving.cli.ask import print_at_risk, print_reasons
+from serving.cli.answers import print_at_risk, print_reasons
 from serving.risk import Grade, Tier
 
 OTHERS = "customers who buy every 10 to 19 days"
