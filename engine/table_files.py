@@ -84,10 +84,14 @@ class TableFile:
 def check_table_path(out: str | Path, *, file_format: str | None = None, may_replace: bool = True) -> str:
     """The format of FORMATS that a file will have: the one given, or the one that its ending says.
 
-    raises : InvalidArgumentError for an ending that says none, or another one than is given; for a folder that there is not;
-             for a file that is there already and may not be replaced
+    raises : InvalidArgumentError for an ending that says none, or another one than is given; for "-"; for a folder that there is
+             not; for a file that is there already and may not be replaced
     """
     out = Path(out)
+    if str(out) == "-":
+        raise InvalidArgumentError(
+            "out", "found '-', expected a file: a table appears once it is whole, and so not on standard output"
+        )
     ending = out.suffix.lower().removeprefix(".")
     if file_format is None and ending not in FORMATS:
         endings = ", ".join(f".{name}" for name in FORMATS)

@@ -15,6 +15,7 @@ server cannot be reached or failed.
 from __future__ import annotations
 
 import json
+import queue
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
@@ -23,7 +24,7 @@ from typing import Any, Self
 import grpc
 import pyarrow as pa
 
-from engine.errors import InvalidArgumentError, RemoteError
+from engine.errors import EbbtideError, InvalidArgumentError, RemoteError
 from serving.answers import AtRiskPage, CustomerAnswer, CustomerEvent, CustomerScore, ScoreContext
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
@@ -49,6 +50,8 @@ _SERVICE_CONFIG = {
     ]
 }
 
+# How long to wait for the channel to say how it is; it does so at once.
+_STATE_WAIT_S = 0.2
 # The most that the service gives.
 _PAGE_SIZE = 1000
 
@@ -217,13 +220,29 @@ class EbbtideClient:
         try:
             return method(request, timeout=self._timeout_s)
         except grpc.RpcError as error:
-            raise error_of(error, self.target) from error
+            raise self._error_of(error) from error
 
     def _stream(self, request: pb.BatchScoreRequest) -> Iterator[pb.BatchScoreResponse]:
         try:
             yield from self._stub.BatchScore(request, timeout=self._batch_timeout_s)
         except grpc.RpcError as error:
-            raise error_of(error, self.target) from error
+            raise self._error_of(error) from error
+
+    def _error_of(self, error: grpc.RpcError) -> EbbtideError:
+        is_late = error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        return error_of(error, self.target, is_refused=is_late and _is_refused(self._channel))
+
+
+def _is_refused(channel: grpc.Channel) -> bool:
+    """Whether there is no connection because connecting fails, and not because it takes long: a late call does not tell."""
+    states: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
+    channel.subscribe(states.put)
+    try:
+        return states.get(timeout=_STATE_WAIT_S) is grpc.ChannelConnectivity.TRANSIENT_FAILURE
+    except queue.Empty:
+        return False
+    finally:
+        channel.unsubscribe(states.put)
 
 
 class BatchScores:

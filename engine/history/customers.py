@@ -26,7 +26,7 @@ from engine.schema import EVENT_SCHEMA
 _SHARE_KEPT_OPEN = 1 / 3
 _MOST_KEPT_OPEN = 8192
 
-PartsByBucket = Mapping[int, Sequence[PartRecord]]
+HashesByBucket = Mapping[int, Sequence[str]]  # PartRecord.sha256 of each part of a bucket, the oldest first
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,24 +45,25 @@ class CustomerLookup:
 
     def __init__(self, history: History) -> None:
         self._folder = history.store / HISTORY_FOLDER
-        self._parts: PartsByBucket = history.manifest.parts_by_bucket()
+        self._parts = history.manifest.parts_by_bucket()
         self._open: OrderedDict[str, _OpenPart] = OrderedDict()
         self._lock = threading.Lock()
         most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         can_keep = _MOST_KEPT_OPEN if most_files == resource.RLIM_INFINITY else int(most_files * _SHARE_KEPT_OPEN / 2)
         self._num_kept_open = min(can_keep, _MOST_KEPT_OPEN)
 
-    def find(self, customer_id: str, bucket: int, *, settled: PartsByBucket) -> FoundCustomer | None:
+    def find(self, customer_id: str, bucket: int, *, settled: HashesByBucket) -> FoundCustomer | None:
         """The events of a customer; None where the history has none.
 
         bucket  : of the customer
-        settled : the parts of an earlier state of the history
+        settled : hashes of the parts of an earlier state of the history; a bucket that is left out has nothing settled
         raises  : IntegrityError where a part is gone or damaged
         """
         parts = self._parts.get(bucket, ())
         earlier = settled.get(bucket, ())
         # Parts are never changed: where the earlier ones are still the first, all that they say is still there to be replaced.
-        num_settled_parts = len(earlier) if tuple(parts[: len(earlier)]) == tuple(earlier) else 0
+        is_prefix = [part.sha256 for part in parts[: len(earlier)]] == list(earlier)
+        num_settled_parts = len(earlier) if is_prefix else 0
         found: CustomerEvents | None = None
         num_settled = 0
         for place, part in enumerate(parts):

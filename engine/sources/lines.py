@@ -23,6 +23,7 @@ QUANTITY_DIGITS = 3
 
 RATING_DIGITS = 3
 _LARGEST_RATING = 1_000_000
+_NAN = pa.array(["NaN", "nan"])
 
 
 class KindRule(IntEnum):
@@ -112,6 +113,8 @@ def read_lines(
     kind       : what rows are that do not say it themselves
     """
     num_rows = len(columns["customer_id"])
+    if is_untyped:
+        columns = {field: column if field == "amount" else _without_nan(column) for field, column in columns.items()}
     reason = np.full(num_rows, -1, np.int8)
 
     def reject(rows: NDArray[np.bool_], why: Reason) -> None:
@@ -141,7 +144,10 @@ def read_lines(
     has_amount = "amount" in columns
     if has_amount:
         # An order that says nothing of its worth is broken; a visit is not.
-        amount = read_numbers(columns["amount"], AMOUNT_DIGITS) if is_order.all() else _read_amounts(columns["amount"], is_order)
+        if is_order.all():
+            amount = read_numbers(columns["amount"], AMOUNT_DIGITS)
+        else:
+            amount = _read_amounts(columns["amount"], is_order, is_untyped=is_untyped)
         reject(amount.is_missing & is_order, Reason.AMOUNT_MISSING)
         reject(amount.is_infinite, Reason.AMOUNT_INFINITE)
         reject(amount.is_unreadable, Reason.AMOUNT_UNREADABLE)
@@ -219,10 +225,12 @@ def _read_kinds(column: pa.Array, default: EventKind) -> NDArray[np.int8]:
     return np.where(is_silent, np.int8(default), kinds[index])
 
 
-def _read_amounts(column: pa.Array, is_order: NDArray[np.bool_]) -> Numbers:
+def _read_amounts(column: pa.Array, is_order: NDArray[np.bool_], *, is_untyped: bool) -> Numbers:
     if pa.types.is_floating(column.type):
         is_nothing = pc.and_(pc.is_nan(column), pa.array(~is_order))  # as in `_read_optional`
         column = pc.if_else(pc.fill_null(is_nothing, False), pa.scalar(None, column.type), column)
+    elif is_untyped:
+        column = pc.if_else(pa.array(is_order), column, _without_nan(column))
     return read_numbers(column, AMOUNT_DIGITS)
 
 
@@ -231,6 +239,12 @@ def _read_optional(column: pa.Array, num_digits: int) -> Numbers:
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     return read_numbers(column, num_digits)
+
+
+def _without_nan(texts: pa.StringArray) -> pa.StringArray:
+    """Texts of a CSV, null where they say NaN: what pandas and NumPy write for "nothing" in numbers, ids among them."""
+    is_nan = pc.is_in(texts, value_set=_NAN)
+    return pc.if_else(is_nan, pa.scalar(None, texts.type), texts) if pc.any(is_nan, min_count=0).as_py() else texts
 
 
 def _is_broken(numbers: Numbers) -> NDArray[np.bool_]:

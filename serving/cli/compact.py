@@ -6,7 +6,7 @@ import click
 
 from engine.storage import Place
 from serving.cli.options import store_option
-from serving.cli.output import console, json_option, literal, print_json, stage
+from serving.cli.output import console, count, json_option, literal, print_json, stage
 
 
 @click.command()
@@ -37,5 +37,5 @@ def compact(store: Place, as_json: bool) -> None:
         return
     console().print(
         f"[bold]{store}[/]: {report.num_parts_before:,} parts are now {len(report.manifest.parts):,}; "
-        f"{report.num_events_replaced:,} old versions of events are gone."
+        f"{count(report.num_events_replaced, 'old version')} of events gone."
     )

@@ -17,7 +17,7 @@ import click
 from engine.errors import ExecutionError
 from engine.files import write_bytes_atomic
 from engine.instants import parse_instant
-from serving.cli.ask import print_answers, print_at_risk
+from serving.cli.answers import print_answers, print_at_risk
 from serving.cli.backtest import print_backtest
 from serving.cli.output import console, stage
 from serving.cli.rescore import print_rescore, run_rescore

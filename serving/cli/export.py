@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from serving.cli.output import console, count, json_option, literal, print_json,
 Examples:
   ebbtide export --store ./store --out scores.parquet
   ebbtide export --store ./store --out week.csv --horizon-days 7 --columns customer_id,churn_probability_7d,grade
+  ebbtide export --store ./store --out crm.csv --with-reasons
   ebbtide export --store ./store --out before.arrow --snapshot previous --horizon-days 30 --horizon-days 90
 """
 )
@@ -45,6 +47,11 @@ Examples:
 )
 @click.option("--columns", metavar="NAME,...", help="Only these, in this order.")
 @click.option("--with-states", is_flag=True, help="Also the survival curve and the memory of the model; not in csv.")
+@click.option(
+    "--with-reasons",
+    is_flag=True,
+    help="Also why each customer scores so: the three strongest reasons, each in columns reason_<N>_<what>. Needs the model.",
+)
 @click.option("--verbatim", is_flag=True, help="csv: no ' before texts that a spreadsheet would run as a formula.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @json_option
@@ -56,6 +63,7 @@ def export(
     horizon_days: tuple[int, ...],
     columns: str | None,
     with_states: bool,
+    with_reasons: bool,
     verbatim: bool,
     force: bool,
     as_json: bool,
@@ -66,12 +74,20 @@ def export(
     churn_probability_<H>d, risk_score, grade and tier (at the model's own horizon), expected_days_to_purchase, and what other
     scores the snapshot has. Parquet and Arrow files carry as-of, model and snapshot in their metadata (ebbtide.as_of, ...).
 
+    --with-reasons adds reason_1_sentence, reason_1_points, reason_1_theme and so on, of the three strongest the first. What they
+    are counted from, 100 * baseline_churn_probability, and all points, other_points too, add up to the risk in percent.
+
     In csv a text that begins with = + - @ ', a tab or a line end gets a ' in front, so that no spreadsheet runs an id as
     a formula. Take one ' off the beginning to have it back; or use --verbatim, parquet or arrow.
     """
     from serving.snapshots import export_snapshot, find_snapshot
 
     manifest = find_snapshot(store, snapshot)
+    find_reasons = None
+    if with_reasons:
+        from serving.service.reasoning import stored_reasons  # takes torch along, which the usual export does not need
+
+        find_reasons = partial(stored_reasons, store, manifest)
     with stage("Exporting", as_json=as_json) as progress:
         report = export_snapshot(
             store,
@@ -81,6 +97,7 @@ def export(
             horizon_days=horizon_days,
             columns=[name.strip() for name in columns.split(",")] if columns is not None else (),
             with_states=with_states,
+            find_reasons=find_reasons,
             marks_formulas=not verbatim,
             may_replace=force,
             progress=lambda done, total: progress.update(done=done, total=total, note="buckets"),
@@ -99,8 +116,8 @@ def export(
         )
         return
     console().print(
-        f"Wrote [bold]{report.num_customers:,}[/] customers, {count(len(report.columns), 'column')}, to {literal(report.out)} "
-        f"({report.file_format}, {size(report.num_bytes)}; {report.num_bytes:,} bytes)."
+        f"Wrote [bold]{count(report.num_customers, 'customer')}[/], {count(len(report.columns), 'column')}, "
+        f"to {literal(report.out)} ({report.file_format}, {size(report.num_bytes)}; {report.num_bytes:,} bytes)."
     )
     print_marked(report.num_marked, "--verbatim leaves them as they are")
     console().print(f"[dim]Snapshot {report.snapshot_id}[/]")

@@ -13,7 +13,7 @@ from engine.errors import AsOfError, InvalidArgumentError
 from engine.instants import format_instant
 from engine.storage import Place
 from serving.cli.options import Instant, StorePlace
-from serving.cli.output import console, json_option, literal, print_json, print_marked, stage, table
+from serving.cli.output import console, count, json_option, literal, print_json, print_marked, stage, table
 
 if TYPE_CHECKING:
     from engine.catalogue_entry import Column, Indicator
@@ -199,7 +199,7 @@ def _write_table(store: Place, out: Path, as_of_us: int, backend: str, as_json: 
         return
     later = f"; {report.num_later:,} more came later" if report.num_later else ""
     console().print(
-        f"Wrote [bold]{report.num_customers:,}[/] customers with an event before {format_instant(as_of_us)} "
+        f"Wrote [bold]{count(report.num_customers, 'customer')}[/] with an event before {format_instant(as_of_us)} "
         f"to {literal(report.out)} ({report.num_bytes / 1e6:,.1f} MB, {report.backend}){later}."
     )
     print_marked(report.num_marked)

@@ -13,7 +13,7 @@ from engine.instants import format_instant
 from engine.schema import KIND_NAMES, EventKind
 from engine.storage import Place
 from serving.cli.options import store_option
-from serving.cli.output import console, json_option, literal, print_json, stage
+from serving.cli.output import console, count, json_option, literal, print_json, stage
 from serving.cli.status import count_kinds, describe_history
 
 if TYPE_CHECKING:
@@ -143,27 +143,27 @@ def print_ingest(report: IngestReport) -> None:
             out.print(f"{literal(file.path)}: the same bytes as another file of this command, taken once.")
     if report.num_rows:
         changes = [
-            f"{count:,} {what}"
-            for count, what in (
+            f"{number:,} {what}"
+            for number, what in (
                 (report.num_events_new, "new"),
                 (report.num_events_replaced, "replaced"),
                 (report.num_events_unchanged, "unchanged"),
             )
-            if count
+            if number
         ]
-        out.print(f"Read {report.num_rows:,} rows; events: {', '.join(changes) or 'none'}.")
+        out.print(f"Read {count(report.num_rows, 'row')}; events: {', '.join(changes) or 'none'}.")
     if report.num_sub_cent:
         out.print(
-            f"{report.num_sub_cent:,} amounts had fractions of a cent; rounding each order to the cent changed the total by "
-            f"{report.rounding_major:+.4f}."
+            f"{count(report.num_sub_cent, 'amount')} had fractions of a cent; rounding each order to the cent changed "
+            f"the total by {report.rounding_major:+.4f}."
         )
     for file in report.files:
         if file.status == FileStatus.INGESTED and file.bad_rows:
-            reasons = ", ".join(f"{count:,} {reason}" for reason, count in file.bad_rows.items())
+            reasons = ", ".join(f"{number:,} {reason}" for reason, number in file.bad_rows.items())
             out.print(f"[yellow]Kept out of {literal(file.path.name)}[/]: {reasons}; they are in {literal(file.quarantine)}")
     manifest = report.manifest
     out.print(
         f"[bold]{literal(report.store)}[/] holds {count_kinds(manifest.num_by_kind)} of "
-        f"{manifest.num_customers:,} customers, {format_instant(manifest.first_event_us)[:10]} to "
+        f"{count(manifest.num_customers, 'customer')}, {format_instant(manifest.first_event_us)[:10]} to "
         f"{format_instant(manifest.last_event_us)[:10]}, worth {manifest.amount_minor_total / 100:,.2f}."
     )

@@ -134,14 +134,14 @@ def print_rescore(report: RescoreReport) -> None:
     if report.num_buckets_scored:
         seconds = report.prepare_s + report.score_s + report.commit_s
         out.print(
-            f"Scored [bold]{report.num_customers:,}[/] customers as of {format_instant(report.as_of_us)} with "
+            f"Scored [bold]{count(report.num_customers, 'customer')}[/] as of {format_instant(report.as_of_us)} with "
             f"{report.model_version} in {seconds:.1f} s ({report.executor}, {report.device})."
         )
         _print_beginnings(report)
         if report.num_buckets_resumed:
             out.print(f"{report.num_buckets_resumed:,} of {count(report.num_buckets, 'bucket')} had been finished before.")
     else:
-        out.print(f"The snapshot of these inputs was there already: {report.num_customers:,} customers, nothing to do.")
+        out.print(f"The snapshot of these inputs was there already: {count(report.num_customers, 'customer')}, nothing to do.")
     if report.model_as_of_us > report.as_of_us:
         seen_until = format_instant(report.model_as_of_us)
         out.print(f"[yellow]Mind[/]: {report.model_version} learnt from events up to {seen_until}, later than this as-of.")
@@ -153,7 +153,7 @@ def _print_beginnings(report: RescoreReport) -> None:
     out = console()
     if report.begun_from:
         out.print(
-            f"Began from {literal(report.begun_from)}: {report.num_unchanged:,} customers unchanged, "
+            f"Began from {literal(report.begun_from)}: {count(report.num_unchanged, 'customer')} unchanged, "
             f"{report.num_rolled_on:,} with new events, {report.num_begun_anew:,} begun anew; "
             f"the model read {count(report.num_events_read, 'event')}."
         )

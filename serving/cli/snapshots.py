@@ -130,7 +130,11 @@ def print_snapshots(described: Sequence[dict[str, Any]], *, next_step: str = "")
             f"{told['horizon_days']} days" if told["horizon_days"] else "?",
             "?" if told["num_customers"] is None else f"{told['num_customers']:,}",
             "?" if told["num_bytes"] is None else size(told["num_bytes"]),
-            "[bold]current[/], served" if told["is_current"] else "previous" if told["is_previous"] else "",
+            ("current" if told["problem"] else "[bold]current[/], served")
+            if told["is_current"]
+            else "previous"
+            if told["is_previous"]
+            else "",
         )
         for told in described
     ]
@@ -139,6 +143,10 @@ def print_snapshots(described: Sequence[dict[str, Any]], *, next_step: str = "")
     for told in described:
         if told["problem"]:
             console().print(f"[red]{literal(told['snapshot_id'])}[/]: {literal(told['problem'])}")
+        if told["problem"] and told["is_current"]:
+            has_previous = any(other["is_previous"] and not other["problem"] for other in described)
+            answers = "answer from the previous one meanwhile" if has_previous else "have nothing to answer from"
+            console().print(f"[red]The current snapshot cannot be read[/]: servers that are started now {answers}.")
 
 
 def _print_pruning(pruning: Pruning, *, dry_run: bool) -> None:

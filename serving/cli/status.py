@@ -51,12 +51,10 @@ def describe_history(manifest: Manifest) -> dict[str, Any]:
 
 
 def count_kinds(num_by_kind: Mapping[str, int]) -> str:
-    """Such as "5 orders, 2 returns, 12 visits": orders and returns always, other kinds where there are any."""
-    plurals = {"purchase": "orders", "feedback": "ratings"}
+    """Such as "5 orders, 1 return, 12 visits": orders and returns always, other kinds where there are any."""
+    nouns = {"purchase": "order", "feedback": "rating"}
     return ", ".join(
-        f"{count:,} {plurals.get(kind, f'{kind}s')}"
-        for kind, count in num_by_kind.items()
-        if count or kind in ("purchase", "return")
+        count(number, nouns.get(kind, kind)) for kind, number in num_by_kind.items() if number or kind in ("purchase", "return")
     )
 
 

@@ -1,4 +1,7 @@
-"""The snapshot that a server answers from: taken up when a newer one is committed, and kept when the newer one is broken."""
+"""The snapshot that a server answers from: taken up when a newer one is committed, and kept when the newer one is broken.
+
+A server that finds the current one broken when it is started answers from the one before, until the current one is mended.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from engine.errors import EbbtideError, IntegrityError, InvalidArgumentError, No
 from engine.storage import StoreLike, resolve, signature_of
 from serving.service.bundles import served_bundle
 from serving.service.reasoning import SnapshotReasons, reasons_of
-from serving.snapshots import Snapshot, current_path, no_snapshot_error, open_current
+from serving.snapshots import Snapshot, current_path, no_snapshot_error, open_current, open_previous
 
 _logger = logging.getLogger(__name__)
 
@@ -41,6 +44,11 @@ class CurrentSnapshot:
     @property
     def is_ready(self) -> bool:
         return self._snapshot is not None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the store has none; one that is refused is there."""
+        return self._snapshot is None and isinstance(self._problem, NoSnapshotError)
 
     def get(self) -> Snapshot:
         """raises : NoSnapshotError, or what is wrong with the only snapshot that there is: IntegrityError, RemoteError"""
@@ -82,12 +90,15 @@ class CurrentSnapshot:
             self._retry_after_s = _FIRST_RETRY_S
         self._signature = signature
         try:
-            snapshot = open_current(self._store)
-            num_ranked = len(snapshot.ranking.order)  # sorted here, not in the first call that needs it
-            reasons = reasons_of(snapshot, served_bundle(self._store, snapshot.inputs))
+            self._take_up(open_current(self._store))
         except (EbbtideError, OSError, pa.ArrowException) as error:
-            self._refuse(error)
-            return False
+            return self._refuse(error)
+        self._retry_at_s = None
+        return True
+
+    def _take_up(self, snapshot: Snapshot) -> None:
+        num_ranked = len(snapshot.ranking.order)  # sorted here, not in the first call that needs it
+        reasons = reasons_of(snapshot, served_bundle(self._store, snapshot.inputs))
         if self._snapshot is not None and self._snapshot.snapshot_id != snapshot.snapshot_id:
             self._previous = self._snapshot
         else:
@@ -96,18 +107,32 @@ class CurrentSnapshot:
         kept = {self._previous.snapshot_id: self.reasons(self._previous)} if self._previous else {}
         self._reasons = kept | {snapshot.snapshot_id: reasons}
         self._snapshot = snapshot
-        self._retry_at_s = None
         _logger.info("serving snapshot %s: %d customers", snapshot.snapshot_id, num_ranked)
-        return True
 
-    def _refuse(self, error: Exception) -> None:
+    def _refuse(self, error: Exception) -> bool:
+        """Go on with what is served, or fall back on the snapshot before; whether that happened. The new one is tried again."""
         self._retry_at_s = time.monotonic() + self._retry_after_s
         self._retry_after_s = min(self._retry_after_s * 2, _LAST_RETRY_S)
         if self._snapshot is not None:
             _logger.error("refused the new snapshot, still serving %s: %s", self._snapshot.snapshot_id, error)
-            return
+            return False
+        if not isinstance(error, RemoteError) and self._fall_back():
+            _logger.warning("the current snapshot is refused, and is tried again; serving the previous one meanwhile: %s", error)
+            return True
         self._problem = error if isinstance(error, NoSnapshotError | IntegrityError | RemoteError) else IntegrityError(str(error))
         _logger.error("refused the snapshot, serving none: %s", error)
+        return False
+
+    def _fall_back(self) -> bool:
+        """Take up the snapshot before the current one, if there is one and it is whole; whether that happened."""
+        try:
+            previous = open_previous(self._store)
+            if previous is not None:
+                self._take_up(previous)
+        except (EbbtideError, OSError, pa.ArrowException) as error:
+            _logger.warning("nor can the previous snapshot be served: %s", error)
+            return False
+        return previous is not None
 
     def _tell_silence(self, error: RemoteError) -> None:
         """Once, not at every look: a snapshot that is served lies in memory, and goes on being served."""

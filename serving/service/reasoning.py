@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
+from engine.errors import IntegrityError
+from engine.storage import StoreLike
 from serving.answers import ReasonKind
-from serving.snapshots import Snapshot, floats
+from serving.service.bundles import find_bundle
+from serving.snapshots import Snapshot, SnapshotManifest, floats, open_bucket
 from serving.wire.reasons import KIND_NAMES, REASON_FIELDS, REASON_TYPE
 from training.bundles.bundle import Bundle
 from training.inference import FittedModel
@@ -28,6 +33,8 @@ from training.reasons import (
 
 # Medians of this many are within a percent or two of those of all.
 _SAMPLED_CUSTOMERS = 20_000
+
+_WITHOUT_ACTIVITY = "was written without the chain's activity; run `ebbtide rescore` for a newer one"
 
 _INDICATORS = pa.array([subject.name for subject in SUBJECTS], pa.string())
 _UNITS = pa.array([subject.unit for subject in SUBJECTS], pa.string())
@@ -74,39 +81,64 @@ def reason_columns(explainer: Explainer, kept: Kept) -> list[pa.Array]:
 
 def reasons_of(snapshot: Snapshot, bundle: Bundle | None) -> SnapshotReasons | None:
     """What gives reasons for a snapshot's customers; None without the bundle, the chain's activity, or anybody scored."""
-    activity = snapshot.manifest.activity
+    return _reasons_from(snapshot.manifest, snapshot.files, bundle)
+
+
+def stored_reasons(store: StoreLike, manifest: SnapshotManifest) -> SnapshotReasons | None:
+    """The same for a snapshot that is not open, of which one bucket at a time is read; None where nobody was scored.
+
+    raises : NoBundleError, IntegrityError: what stands in the way of reasons
+    """
+    if manifest.activity is None:
+        raise IntegrityError(f"snapshot {manifest.snapshot_id} {_WITHOUT_ACTIVITY}")
+    bundle = find_bundle(store, manifest.inputs)
+    files = (open_bucket(store, manifest, bucket) for bucket in range(manifest.inputs.num_buckets))
+    return _reasons_from(manifest, files, bundle)
+
+
+def _reasons_from(manifest: SnapshotManifest, files: Iterable[pa.RecordBatch], bundle: Bundle | None) -> SnapshotReasons | None:
+    activity = manifest.activity
     if bundle is None or activity is None:
         return None
-    usual = usual_of(snapshot, bundle.model, activity.daily())
+    usual = usual_of(manifest, files, bundle.model, activity.daily())
     if usual is None:
         return None
     explainer = Explainer(
         bundle.model,
         horizon_days=bundle.horizon_days,
         usual=usual,
-        as_of_us=snapshot.inputs.as_of_us,
+        as_of_us=manifest.inputs.as_of_us,
         activity=activity.daily(),
     )
     return SnapshotReasons(explainer)
 
 
-def usual_of(snapshot: Snapshot, model: FittedModel, activity: DailyActivity) -> Usual | None:
+def usual_of(
+    manifest: SnapshotManifest, files: Iterable[pa.RecordBatch], model: FittedModel, activity: DailyActivity
+) -> Usual | None:
     """What is usual among a snapshot's customers; None where there are none.
 
+    files    : of every bucket in order, each looked at once
     activity : of the chain's days before the snapshot's instant, later ones do not matter
     """
-    if snapshot.num_customers == 0:
+    num_customers = manifest.num_customers
+    if num_customers == 0:
         return None
-    sample = np.linspace(0, snapshot.num_customers - 1, min(snapshot.num_customers, _SAMPLED_CUSTOMERS)).astype(np.int64)
-    kept = kept_of(snapshot.take(sample, with_memory=True))
-    situation = situation_of(kept.summary, kept.last_event_us, np.full(len(kept), snapshot.inputs.as_of_us), activity)
+    sample = np.linspace(0, num_customers - 1, min(num_customers, _SAMPLED_CUSTOMERS)).astype(np.int64)
+    sampled, begin = [], 0
+    for file in files:
+        first, end = np.searchsorted(sample, (begin, begin + file.num_rows))
+        sampled.append(file.take(pa.array(sample[first:end] - begin)))
+        begin += file.num_rows
+    kept = kept_of(pa.concat_batches(sampled))
+    situation = situation_of(kept.summary, kept.last_event_us, np.full(len(kept), manifest.inputs.as_of_us), activity)
     return measure_usual(kept, model.situation_normaliser.apply(situation))
 
 
 def why_no_reasons(snapshot: Snapshot) -> str:
     """What an answer says in the place of reasons."""
     if snapshot.manifest.activity is None:
-        return "the snapshot was written without the chain's activity; run `ebbtide rescore` for a newer one"
+        return f"the snapshot {_WITHOUT_ACTIVITY}"
     return f"this server has the snapshot and not its model, {snapshot.inputs.model_version}"
 
 

@@ -27,6 +27,7 @@ from serving.service.live.desk import LiveDesk
 from serving.service.live.requests import MAX_HISTORY_EVENTS, MAX_RECENT_EVENTS
 from serving.service.live.source import LiveSource
 from serving.service.servicer import ScoringService
+from serving.snapshots import no_snapshot_error
 from serving.wire.events import MAX_EVENT_BYTES
 
 SERVICE_NAME = pb.DESCRIPTOR.services_by_name["ScoringService"].full_name
@@ -148,6 +149,8 @@ class Server:
         await server.start()
         self._server = server
         _logger.info("listening on %s over %s", self.target, self._config.store)
+        if self._current.is_missing:  # one that is refused was told of where that happened
+            _logger.warning("nothing to answer from yet: %s", no_snapshot_error(self._config.store))
 
     async def stop(self) -> None:
         """Refuse new calls, let running ones end within the grace, then close."""

@@ -24,6 +24,7 @@ from serving.snapshots.listing import (
     find_snapshot,
     list_snapshots,
     list_unfinished,
+    open_previous,
 )
 from serving.snapshots.manifest import BucketFile, RecentActivity, SnapshotInputs, SnapshotManifest
 from serving.snapshots.pruning import Pruning, prune_snapshots
@@ -59,6 +60,7 @@ __all__ = [
     "open_bucket",
     "open_bucket_file",
     "open_current",
+    "open_previous",
     "open_snapshot",
     "prune_snapshots",
     "rhythms",

@@ -64,10 +64,14 @@ def erase_from_snapshots(store: StoreLike, customer_id: str) -> SnapshotErasure:
             else:
                 rewritten += [folder.name] if is_changed else []
         lock.check()
-        if current_id in dropped:
-            current_path(store).unlink()
+        # The one before goes on being served where the current one had to go; servers open it anew, without the customer.
+        whole = [
+            one for one in (current_id, previous_id) if one is not None and manifest_path(snapshot_folder(store, one)).is_file()
+        ]
+        if whole:
+            renew_pointer(store, whole[0], previous_id=whole[1] if len(whole) > 1 else None)
         elif current_id is not None:
-            renew_pointer(store, current_id, previous_id=None if previous_id in dropped else previous_id)
+            current_path(store).unlink()
         sync(snapshots_folder(store))
     return SnapshotErasure(rewritten=tuple(rewritten), dropped=tuple(dropped))
 
@@ -105,13 +109,11 @@ def _sweep(folder: Place, manifest: SnapshotManifest) -> None:
 
 
 def _named_by_pointer(store: StoreLike) -> tuple[str | None, str | None]:
-    """The ids in the pointer, of the current snapshot and of the one before; None for what it does not name, or is not there."""
+    """The ids in the pointer, of the current snapshot and of the one before, whether they are there or not; else None."""
     try:
         pointer = read_pointer(store) or {}
     except IntegrityError:
         return None, None
     ids = (pointer.get("snapshot_id"), pointer.get("previous_id"))
-    current_id, previous_id = (
-        name if isinstance(name, str) and manifest_path(snapshot_folder(store, name)).is_file() else None for name in ids
-    )
+    current_id, previous_id = (name if isinstance(name, str) else None for name in ids)
     return current_id, previous_id

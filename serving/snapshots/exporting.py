@@ -7,7 +7,7 @@ a timestamp, a churn probability one column for each horizon.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from operator import methodcaller
 from pathlib import Path
@@ -22,6 +22,7 @@ from engine.instants import format_instant
 from engine.storage import StoreLike
 from engine.table_files import check_table_path, table_file
 from serving.risk import DEFAULT_THRESHOLDS, Grade, Tier, risk_scores, tiers
+from serving.snapshots.flat_reasons import FLAT_REASON_FIELDS, ReasonGiver, with_flat_reasons
 from serving.snapshots.folder import open_bucket
 from serving.snapshots.manifest import SnapshotInputs, SnapshotManifest
 from serving.snapshots.schema import MEMORY_COLUMNS, snapshot_schema
@@ -31,6 +32,7 @@ _GRADE_NAMES = pa.array([grade.name for grade in Grade])
 _TIER_NAMES = pa.array([tier.name.lower() for tier in Tier])
 # Kept for the next scoring, and the curve that every horizon is read off: in a file only on request.
 _STATE_COLUMNS = ("survival", *MEMORY_COLUMNS)
+_REASON_COLUMNS = frozenset(field.name for field in FLAT_REASON_FIELDS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +69,7 @@ def export_snapshot(
     horizon_days: Sequence[int] = (),
     columns: Sequence[str] = (),
     with_states: bool = False,
+    find_reasons: Callable[[], ReasonGiver | None] | None = None,
     marks_formulas: bool = True,
     may_replace: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -77,6 +80,7 @@ def export_snapshot(
     horizon_days   : of churn_probability_<H>d columns; the bundle's own by default
     columns        : names, in the order of the file; by default all scores as they are served
     with_states    : by default also the survival curve and what the next scoring begins from; not in a CSV, which has no lists
+    find_reasons   : also FLAT_REASON_FIELDS, from what this gives; None where nobody was scored. Called once all else is checked
     marks_formulas : see `table_file`
     may_replace    : an old file of that name is replaced, once the new one is whole
     progress       : called with buckets done and in all
@@ -84,12 +88,21 @@ def export_snapshot(
     """
     out = Path(out)
     file_format = check_table_path(out, file_format=file_format, may_replace=may_replace)
-    chosen = _choose(_columns_of(manifest.inputs, horizon_days), columns, with_states=with_states, file_format=file_format)
+    chosen = _choose(
+        _columns_of(manifest.inputs, horizon_days, with_reasons=find_reasons is not None),
+        columns,
+        with_states=with_states,
+        file_format=file_format,
+    )
+    has_reasons = any(column.field.name in _REASON_COLUMNS for column in chosen)
+    reasons = find_reasons() if find_reasons is not None and has_reasons else None
     schema = pa.schema([column.field for column in chosen], metadata=_metadata(manifest))
     with table_file(out, schema, file_format=file_format, marks_formulas=marks_formulas, may_replace=may_replace) as table:
         for bucket in range(manifest.inputs.num_buckets):
             rows = open_bucket(store, manifest, bucket)
-            table.write(pa.record_batch([column.values(rows) for column in chosen], schema=schema))
+            pieces: Iterable[pa.RecordBatch] = (rows,) if reasons is None else with_flat_reasons(rows, reasons)
+            for piece in pieces if rows.num_rows else ():  # of nobody there are no reasons
+                table.write(pa.record_batch([column.values(piece) for column in chosen], schema=schema))
             if progress is not None:
                 progress(bucket + 1, manifest.inputs.num_buckets)
     return ExportReport(
@@ -103,7 +116,7 @@ def export_snapshot(
     )
 
 
-def _columns_of(inputs: SnapshotInputs, horizon_days: Sequence[int]) -> list[_Column]:
+def _columns_of(inputs: SnapshotInputs, horizon_days: Sequence[int], *, with_reasons: bool) -> list[_Column]:
     """Everything that a snapshot can be asked for, in the order of a file."""
     found = []
     for field in snapshot_schema(len(inputs.edges_days), inputs.state_size):
@@ -116,8 +129,14 @@ def _columns_of(inputs: SnapshotInputs, horizon_days: Sequence[int]) -> list[_Co
         elif field.name.endswith("_us"):
             found.append(_timestamp_column(field, is_usual=is_usual))
         else:
-            found.append(_Column(field=field, is_usual=is_usual, values=methodcaller("column", field.name)))
+            found.append(_as_it_is(field, is_usual=is_usual))
+    if with_reasons:
+        found += [_as_it_is(field, is_usual=True) for field in FLAT_REASON_FIELDS]
     return found
+
+
+def _as_it_is(field: pa.Field, *, is_usual: bool) -> _Column:
+    return _Column(field=field, is_usual=is_usual, values=methodcaller("column", field.name))
 
 
 def _choose(found: Sequence[_Column], names: Sequence[str], *, with_states: bool, file_format: str) -> list[_Column]:
@@ -127,7 +146,8 @@ def _choose(found: Sequence[_Column], names: Sequence[str], *, with_states: bool
         raise InvalidArgumentError("with_states", "found it with csv, which has no lists; expected parquet or arrow")
     for name in names:
         if name not in by_name:
-            hint = "; ask for other horizons with --horizon-days" if name.startswith("churn_probability") else ""
+            hint = "; reasons come with --with-reasons" if name in _REASON_COLUMNS else ""
+            hint = "; ask for other horizons with --horizon-days" if name.startswith("churn_probability") else hint
             raise InvalidArgumentError("columns", f"found {name!r}, expected some of {', '.join(by_name)}{hint}")
         if not has_lists and pa.types.is_nested(by_name[name].field.type):
             raise InvalidArgumentError("columns", f"found {name!r}, a list, which csv has not; expected parquet or arrow")

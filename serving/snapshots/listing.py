@@ -7,8 +7,16 @@ from dataclasses import dataclass
 
 from engine.errors import IntegrityError, InvalidArgumentError
 from engine.storage import StoreLike, usage_of, written_at_s
-from serving.snapshots.folder import manifest_path, no_snapshot_error, read_pointer, snapshots_folder
-from serving.snapshots.manifest import SnapshotManifest, read_manifest
+from serving.snapshots.folder import (
+    manifest_path,
+    no_snapshot_error,
+    open_snapshot,
+    read_pointer,
+    snapshot_folder,
+    snapshots_folder,
+)
+from serving.snapshots.manifest import MEND, SnapshotManifest, read_manifest
+from serving.snapshots.snapshot import Snapshot
 
 CURRENT, PREVIOUS = "current", "previous"
 
@@ -17,12 +25,12 @@ _NUM_NAMED = 5
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SnapshotInfo:
-    """One committed snapshot of a store, for a listing."""
+    """One committed snapshot of a store, or the one that is served although its manifest is lost, for a listing."""
 
     snapshot_id: str
     is_current: bool  # the one that is served
     is_previous: bool  # the one that was served before it
-    committed_at_s: float  # seconds since the epoch; an erasure commits anew
+    committed_at_s: float  # seconds since the epoch; an erasure commits anew. 0 where the manifest is lost
     manifest: SnapshotManifest | None  # None where it cannot be read
     problem: str  # why it cannot be read; else empty
 
@@ -44,7 +52,7 @@ class UnfinishedSnapshot:
 def list_snapshots(store: StoreLike) -> list[SnapshotInfo]:
     """Every committed snapshot by as-of, then by when it was committed; only manifests are read, not the files.
 
-    Those that cannot be read come first.
+    Those that cannot be read come first, and before them the one that the pointer names, if its manifest is lost.
     raises : IntegrityError, if the pointer is damaged
     """
     pointer = read_pointer(store) or {}
@@ -63,6 +71,9 @@ def list_snapshots(store: StoreLike) -> list[SnapshotInfo]:
     read.sort(key=lambda entry: entry[0])
     ids = [snapshot_id for (*_, snapshot_id), _, _ in read]
     current_id = pointer.get("snapshot_id")
+    if isinstance(current_id, str) and current_id not in ids:
+        lost = manifest_path(snapshot_folder(store, current_id))
+        read.insert(0, ((False, 0, 0.0, current_id), None, f"{lost} is absent; restore it, or {MEND}"))
     previous_id = pointer.get("previous_id")
     if previous_id not in ids:
         # A pointer of an older version names none: then it is the newest one that came before.
@@ -82,14 +93,27 @@ def list_snapshots(store: StoreLike) -> list[SnapshotInfo]:
 
 
 def list_unfinished(store: StoreLike) -> list[UnfinishedSnapshot]:
-    """Folders that no manifest commits, by id."""
+    """Folders that no manifest commits, by id; not the one that the pointer names, which has lost its manifest.
+
+    raises : IntegrityError, if the pointer is damaged
+    """
+    current_id = (read_pointer(store) or {}).get("snapshot_id")
     folders = [path for path in snapshots_folder(store).iterdir() if path.is_dir()] if snapshots_folder(store).is_dir() else []
     unfinished = []
     for folder in sorted(folders):
-        if not manifest_path(folder).exists():
+        if folder.name != current_id and not manifest_path(folder).exists():
             num_bytes, written_at = usage_of(folder)
             unfinished.append(UnfinishedSnapshot(snapshot_id=folder.name, num_bytes=num_bytes, written_at_s=written_at))
     return unfinished
+
+
+def open_previous(store: StoreLike) -> Snapshot | None:
+    """The snapshot that was served before the current one, every byte of it checked; None where there is none.
+
+    raises : IntegrityError naming the file
+    """
+    previous_id = next((info.snapshot_id for info in list_snapshots(store) if info.is_previous), None)
+    return None if previous_id is None else open_snapshot(store, previous_id)
 
 
 def find_snapshot(store: StoreLike, name: str) -> SnapshotManifest:

@@ -77,15 +77,16 @@ def status_of(error: errors.EbbtideError) -> status_pb2.Status:
     return status
 
 
-def error_of(call: grpc.RpcError, target: str) -> errors.EbbtideError:
+def error_of(call: grpc.RpcError, target: str, *, is_refused: bool = False) -> errors.EbbtideError:
     """The error that a failed call stands for.
 
-    target : what the caller connected to, for the message
+    target     : what the caller connected to, for the message
+    is_refused : there was no connection to it in all the time
     """
     code, message = call.code(), call.details() or "no message"
     info, violation = _details(call)
     if info.domain != ERROR_DOMAIN:
-        return errors.RemoteError(_without_details(code, message, target))
+        return errors.RemoteError(_without_details(code, message, target, is_refused=is_refused))
     if code is grpc.StatusCode.INVALID_ARGUMENT and violation is not None:
         return errors.InvalidArgumentError(violation.field, violation.description)
     if code is grpc.StatusCode.NOT_FOUND:
@@ -128,11 +129,15 @@ def _details(
     return info, request.field_violations[0] if request.field_violations else None
 
 
-def _without_details(code: grpc.StatusCode, message: str, target: str) -> str:
+def _without_details(code: grpc.StatusCode, message: str, target: str, *, is_refused: bool) -> str:
     """What to check when the answer did not come from ebbtide's own code."""
     match code:
         case grpc.StatusCode.UNAVAILABLE:
             return f"{target} does not answer ({message}); check the address, and that `ebbtide serve` runs there"
+        case grpc.StatusCode.DEADLINE_EXCEEDED if is_refused:
+            return (
+                f"{target} refuses the connection: nobody listens there; check the address, and that `ebbtide serve` runs there"
+            )
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return f"{target} did not answer in time; check its load, or allow more time"
         case grpc.StatusCode.UNIMPLEMENTED:

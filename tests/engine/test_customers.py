@@ -48,7 +48,8 @@ def random_rows(seed: int) -> list[tuple[object, ...]]:
 
 def find(history: History, customer_id: str, settled: History | None) -> FoundCustomer | None:
     parts = settled.manifest.parts_by_bucket() if settled is not None else {}
-    return CustomerLookup(history).find(customer_id, hash_text(customer_id) % history.num_buckets, settled=parts)
+    hashes = {bucket: [part.sha256 for part in of_bucket] for bucket, of_bucket in parts.items()}
+    return CustomerLookup(history).find(customer_id, hash_text(customer_id) % history.num_buckets, settled=hashes)
 
 
 @pytest.mark.parametrize("seed", range(4))

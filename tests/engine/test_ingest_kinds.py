@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -86,7 +87,7 @@ def test_bad_rows_of_kinds_and_ratings(store: Path, write_text: WriteSource) -> 
 
 
 def test_orders_still_need_an_amount_where_the_file_has_amounts(store: Path, write_text: WriteSource) -> None:
-    path = write_text("t.csv", "customer_id,timestamp,kind,amount", f"a,{T(1)},visit,", f"a,{T(1)},purchase,", f"a,{T(1)},,nan")
+    path = write_text("t.csv", "customer_id,timestamp,kind,amount", f"a,{T(1)},visit,", f"a,{T(1)},purchase,", f"a,{T(1)},,NULL")
     assert ingest(store, [path]).bad_rows == {"amount missing": 2}
 
 
@@ -96,6 +97,22 @@ def test_nothing_of_a_column_of_floats_is_no_amount(store: Path, write_parquet: 
         "t.parquet", customer_id=["a", "a"], timestamp=[T(1)] * 2, amount=[nothing, nothing], kind=["visit", None]
     )
     assert ingest(store, [path]).bad_rows == {"amount not finite": 1}
+
+
+def test_nan_in_a_csv_is_what_it_is_in_a_column_of_floats(store: Path, write_text: WriteSource) -> None:
+    header = "customer_id,timestamp,amount,kind,quantity,discount,is_return,store_id,channel,order_id"
+    nothing = "NaN,nan,NaN,nan,NaN,nan"
+    rows = (f"a,{T(1)},NaN,,{nothing}", f"b,{T(1)},5,NaN,{nothing}", f"c,{T(1)},nan,visit,{nothing}", f"NaN,{T(1)},5,,{nothing}")
+    report = ingest(store, [write_text("t.csv", header, *rows)])
+    assert report.bad_rows == {"amount not finite": 1, "customer_id missing": 1}
+    assert report.manifest.num_by_kind["purchase"] == report.manifest.num_by_kind["visit"] == 1
+    partition, row = History.open(store).find("b")
+    first = partition.offsets[row]
+    assert (partition.store_code[first], partition.amount_minor[first], partition.quantity_milli[first]) == (-1, 500, 1000)
+    quarantine = report.files[0].quarantine
+    assert quarantine is not None
+    with quarantine.open(newline="") as stream:
+        assert [(row["customer_id"], row["amount"]) for row in csv.DictReader(stream)] == [("a", "NaN"), ("NaN", "5")]
 
 
 def test_feedback_without_ratings_is_refused_with_the_column_to_name(store: Path, write_text: WriteSource) -> None:

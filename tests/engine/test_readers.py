@@ -50,6 +50,14 @@ def test_every_format_gives_the_same_rows(tmp_path: Path) -> None:
         assert header.estimated_rows > 0
 
 
+def test_a_stream_of_an_old_writer_has_no_mark_and_is_read(tmp_path: Path) -> None:
+    options = pa.ipc.IpcWriteOptions(use_legacy_format=True)
+    with pa.ipc.new_stream(tmp_path / "t.arrows", TABLE.schema, options=options) as writer:
+        writer.write_table(TABLE)
+    assert not (tmp_path / "t.arrows").read_bytes().startswith(b"\xff\xff\xff\xff")
+    assert read_all(tmp_path / "t.arrows", ["amount"]) == {"amount": [1.5, 2.5, 3.5]}
+
+
 def test_large_batches_come_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readers, "_BATCH_ROWS", 2)
     for path in write_all_formats(tmp_path):
@@ -65,8 +73,9 @@ def test_blank_lines_of_a_csv_are_nothing_wherever_they_stand(tmp_path: Path) ->
 
 def test_csv_quoting_newlines_and_words_for_nothing(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
-    path.write_text('customer_id,"am,ount"\n"a ""b""\nc",NULL\nNA,\\N\n"NA",""\n')
-    assert read_all(path, ["customer_id", "am,ount"]) == {"customer_id": ['a "b"\nc', None, "NA"], "am,ount": [None, None, ""]}
+    path.write_text('customer_id,"am,ount"\n"a ""b""\nc",NULL\nNA,\\N\n"NA",""\nn/a,NaN\n')
+    rows = read_all(path, ["customer_id", "am,ount"])
+    assert rows == {"customer_id": ['a "b"\nc', None, "NA", None], "am,ount": [None, None, "", "NaN"]}
 
 
 def test_columns_that_are_not_asked_for_need_not_be_utf8(tmp_path: Path) -> None:
@@ -94,7 +103,8 @@ def test_columns_that_are_not_asked_for_need_not_be_utf8(tmp_path: Path) -> None
         ("t.csv.gz", gzip.compress(TEXT.encode() * 999, mtime=0)[:-30], "is no readable CSV file"),
         ("t.parquet", TEXT.encode(), "found a file that is not Parquet, expected Parquet"),
         ("t.parquet", b"PAR1 and then nothing of the kind", "is no readable Parquet file"),
-        ("t.arrow", TEXT.encode(), "is no readable Arrow file"),
+        ("t.arrow", TEXT.encode(), "found a file that is not Arrow, expected Arrow by its name; rename it to what it is"),
+        ("t.arrows", b"\x10\x01\0\0 an old stream, cut short", "is no readable Arrow file"),
         ("t.arrow", b"ARROW1\0\0 cut short", "is no readable Arrow file"),
         ("t.feather", b"FEA1....", "found a file of the kind Feather version 1, expected Arrow"),
         ("t.csv", "customer_id,amount\né,1\n".encode("utf-16"), "found UTF-16, expected UTF-8; convert it: iconv"),

@@ -16,7 +16,7 @@ from engine.errors import AsOfError, InvalidArgumentError
 from engine.history import History
 from engine.instants import DAY_US
 from serving.risk import DEFAULT_THRESHOLDS
-from tests.training.conftest import AS_OF_US, QUICK, MakeHistory, draw_orders
+from tests.training.conftest import AS_OF_US, FIRST_US, QUICK, MakeHistory, draw_orders
 from training.backtest import Backtest, BacktestConfig, BacktestProgress, run_backtest
 from training.backtest.value import days_to_judge
 from training.baselines import QUICK_BASELINES
@@ -172,6 +172,15 @@ def test_a_horizon_past_the_data_is_refused_before_any_training(history: History
     config = replace(_config(AS_OF_US - 60 * DAY_US, AS_OF_US), further_horizons_days=(300,))
     told: list[BacktestProgress] = []
     with pytest.raises(AsOfError, match="horizon of 300 days"):
+        run_backtest(history, config, progress=told.append)
+    assert not told
+
+
+def test_a_past_too_short_to_learn_from_is_refused_before_anything_is_told(make_history: MakeHistory) -> None:
+    history = make_history(draw_orders(num_customers=150, num_days=120))
+    told: list[BacktestProgress] = []
+    config = BacktestConfig(as_of_us=(FIRST_US + 22 * DAY_US,), train=QUICK, baselines=("recency",), num_resamples=10)
+    with pytest.raises(AsOfError, match="one horizon to learn from and one to check with"):
         run_backtest(history, config, progress=told.append)
     assert not told
 

@@ -131,6 +131,14 @@ def test_too_short_a_past_is_refused_with_what_is_needed(history: History) -> No
         train(history, as_of_us=FIRST_US + 20 * DAY_US, config=QUICK)
 
 
+def test_the_as_of_to_wait_for_is_told_from_one_that_the_log_has(history: History) -> None:
+    with pytest.raises(AsOfError) as early:
+        train(history, as_of_us=FIRST_US + 20 * DAY_US, config=QUICK)
+    assert "choose an as-of from 2024-01-30 on, or a shorter horizon" in str(early.value)
+    with pytest.raises(AsOfError, match="on, once the log goes as far, or a shorter horizon"):
+        train(history, as_of_us=FIRST_US + 20 * DAY_US, config=replace(QUICK, horizon_days=300))
+
+
 def test_too_few_customers_are_refused_with_what_is_needed_and_offered_the_recency_baseline(make_history: MakeHistory) -> None:
     history = make_history(draw_orders(num_customers=5))
     with pytest.raises(AsOfError, match=r"found \d customers .*expected at least 20 to learn from.*baseline recency"):

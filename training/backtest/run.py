@@ -27,6 +27,7 @@ from training.evaluation.lead_time import Ranker, Walk, walk, why_no_walk
 from training.evaluation.segments import Traits, describe_customers, join_traits
 from training.inference import FittedModel, outlook_at, survival_curves
 from training.network.spend import spent_within
+from training.passes.trial_pass import prepare
 from training.predict import churn_probability
 from training.train import train
 from training.trained import TrainProgress
@@ -55,7 +56,7 @@ def run_backtest(
     """
     tell: Report = progress if progress is not None else lambda _: None
     _check(history, config, bundle)
-    # Every origin's past is tried before the first training: what can fail for lack of data fails at once.
+    # Every origin's past is tried before the first training, by the baselines too: what can fail for lack of data fails at once.
     by_baselines = [_ask_baselines(history, config, as_of_us, tell) for as_of_us in config.as_of_us]
     models = [_model(history, config, as_of_us, bundle, tell) for as_of_us in config.as_of_us]
     asked = [
@@ -102,6 +103,8 @@ def _check(history: History, config: BacktestConfig, bundle: Bundle | None) -> N
         raise InvalidArgumentError(
             "horizon_days", f"found {max(config.horizons_days)}, expected at most the bundle's {bundle.edges_days[-1]:g}"
         )
+    for as_of_us in config.as_of_us if bundle is None else ():
+        prepare(history, as_of_us=as_of_us, config=config.train)  # refuses what could not be learnt from
 
 
 def _check_outcomes(history: History, as_of_us: int, horizon_days: int, active_within_days: int) -> None:

@@ -75,7 +75,15 @@ def prepare(history: History, *, as_of_us: int, config: TrainConfig) -> Prepared
     held_out_us = as_of_us - config.horizon_days * DAY_US
     window = Window(past, activity, config, held_out_us=held_out_us, as_of_us=as_of_us)
     earlier = take_past([past], before_us=held_out_us)
-    _check_can_learn(earlier, window, config, first_us=int(past.timestamp_us.min()), held_out_us=held_out_us, as_of_us=as_of_us)
+    _check_can_learn(
+        earlier,
+        window,
+        config,
+        first_us=int(past.timestamp_us.min()),
+        log_ends_us=next_midnight(history.manifest.last_order_us or as_of_us),  # without an order no as-of is possible
+        held_out_us=held_out_us,
+        as_of_us=as_of_us,
+    )
     return Prepared(
         past=past,
         earlier=earlier,
@@ -266,17 +274,25 @@ class Window:
 
 
 def _check_can_learn(
-    earlier: Partition, window: Window, config: TrainConfig, *, first_us: int, held_out_us: int, as_of_us: int
+    earlier: Partition,
+    window: Window,
+    config: TrainConfig,
+    *,
+    first_us: int,
+    log_ends_us: int,
+    held_out_us: int,
+    as_of_us: int,
 ) -> None:
     as_of, horizon_days = format_instant(as_of_us), config.horizon_days
     # What is known before the held-out window has to reach back a horizon at least, or no outcome is known to its end.
     num_days = (held_out_us - int(earlier.timestamp_us.min())) / DAY_US if earlier.num_events else 0.0
     if num_days < horizon_days:
-        earliest = format_instant(next_midnight(first_us) + 2 * horizon_days * DAY_US)
+        earliest_us = next_midnight(first_us) + 2 * horizon_days * DAY_US
+        once = "" if earliest_us <= log_ends_us else ", once the log goes as far"
         raise AsOfError(
             f"as-of {as_of}: found {math.floor(num_days)} days of events before {format_instant(held_out_us)}, where the last "
             f"horizon begins, expected at least {horizon_days}: one horizon to learn from and one to check with; choose an "
-            f"as-of from {earliest} on, once the log goes as far, or a shorter horizon{_UNTIL_THEN}"
+            f"as-of from {format_instant(earliest_us)} on{once}, or a shorter horizon{_UNTIL_THEN}"
         )
     if len(window.queries) == 0:
         raise AsOfError(

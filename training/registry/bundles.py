@@ -239,7 +239,9 @@ def check_name(name: str) -> None:
     raises : InvalidArgumentError
     """
     if not _NAME.fullmatch(name):
-        raise InvalidArgumentError("name", f"found {name!r}, expected up to 64 letters, digits, _ and -, the first no sign")
+        raise InvalidArgumentError(
+            "name", f"found {name!r}, expected up to 64 letters, digits, _ and -, beginning with a letter or digit"
+        )
 
 
 def check_can_register(store: StoreLike, name: str) -> None:

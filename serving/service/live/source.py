@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,6 @@ from engine.errors import (
     RemoteError,
 )
 from engine.history import HISTORY_FOLDER, History
-from engine.history.customers import PartsByBucket
 from engine.history.manifest import MANIFEST_NAME
 from engine.storage import StoreLike, resolve, signature_of
 from serving.service.bundles import find_bundle
@@ -33,7 +31,6 @@ _logger = logging.getLogger(__name__)
 
 # What failed is tried again this often: a model may be copied beside the snapshot, a damaged file restored.
 _RETRY_S = 5.0
-_NUM_HISTORIES_SEEN = 8
 
 # The snapshot, and the signature of the history's manifest.
 _Seen = tuple[str, tuple[Any, ...] | None]
@@ -60,8 +57,6 @@ class LiveSource:
         self._retry_at_s = 0.0  # monotonic clock
         self._told = ""
         self._bundle: Bundle | None = None
-        # By hash of the manifest: a snapshot may come out when the history that it was made from is not the newest any more.
-        self._parts_seen: OrderedDict[str, PartsByBucket] = OrderedDict()
 
     def get(self) -> LiveState:
         """raises : what stands in the way: NoSnapshotError, NoHistoryError, NoBundleError, IntegrityError, RemoteError"""
@@ -101,17 +96,17 @@ class LiveSource:
         history = History.open(self._store)
         if history.manifest.first_order_us is None:
             raise NoHistoryError(f"the history of {self._store} holds no orders; ingest purchases first")
-        self._parts_seen[history.manifest_hash] = history.manifest.parts_by_bucket()
-        while len(self._parts_seen) > _NUM_HISTORIES_SEEN:
-            self._parts_seen.popitem(last=False)
-        settled = self._parts_seen.get(snapshot.inputs.history_hash, {})
         self._bundle = bundle
         # Here, where no call waits for it, and once for a snapshot.
         before = self._state
         activity = history.activity()
         is_measured = before is not None and before.snapshot is snapshot
-        usual = before.usual if before is not None and is_measured else usual_of(snapshot, bundle.model, activity)
-        return LiveState(snapshot=snapshot, bundle=bundle, history=history, activity=activity, settled=settled, usual=usual)
+        usual = (
+            before.usual
+            if before is not None and is_measured
+            else usual_of(snapshot.manifest, snapshot.files, bundle.model, activity)
+        )
+        return LiveState(snapshot=snapshot, bundle=bundle, history=history, activity=activity, usual=usual)
 
     def _refuse(self, error: Exception) -> None:
         """Told once, and not at every look."""

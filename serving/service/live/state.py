@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from engine.activity import DailyActivity
 from engine.history import History
-from engine.history.customers import CustomerLookup, PartsByBucket
+from engine.history.customers import CustomerLookup
 from engine.history.events import find_text
 from serving.snapshots import Snapshot, floats
 from training.bundles.bundle import Bundle
@@ -33,8 +33,6 @@ class LiveState:
     """Immutable; safe to use from several threads.
 
     activity : of the history, orders of the whole chain per day
-    settled  : the parts of the history that the snapshot was made from; empty where they are not known any more, so that what
-               the snapshot remembers cannot be trusted
     usual    : among the snapshot's customers; None where there are none
     """
 
@@ -45,7 +43,6 @@ class LiveState:
         bundle: Bundle,
         history: History,
         activity: DailyActivity,
-        settled: PartsByBucket,
         usual: Usual | None,
     ) -> None:
         self.snapshot = snapshot
@@ -54,7 +51,9 @@ class LiveState:
         self.coverage = history.manifest.coverage
         self.first_order_us = history.manifest.first_order_us or 0  # there is one: without orders nothing is taken up
         self.activity = activity
-        self.settled = settled
+        # The parts that each bucket was made from, whatever the history has become since. Of who lives in none of them any more
+        # nothing that the snapshot remembers is believed.
+        self.settled = {file.bucket: file.parts for file in snapshot.manifest.files}
         self.usual = usual
         self.forward = SingleForward(bundle.model)
         self.edges_days = snapshot.edges_days

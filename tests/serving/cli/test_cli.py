@@ -167,7 +167,7 @@ def test_scores_come_over_the_wire(target: str, store: Path, capsys: pytest.Capt
     score = document["customers"][0]
     # Points are equal up to the rounding of matrix products of other shapes.
     why, listed_why = score.pop("reasons"), worst.pop("reasons")
-    assert score == {"eligible": True} | worst
+    assert score == {"eligible": True, "as_of": document["context"]["as_of"], "num_events_added": 0} | worst
     assert [reason["sentence"] for reason in why["strongest"]] == [reason["sentence"] for reason in listed_why["strongest"]]
     assert document["context"]["as_of"] == AS_OF
     assert run("score", "--target", target, worst["customer_id"]) == 0
@@ -207,7 +207,7 @@ def test_a_name_that_the_terminal_cannot_show_is_no_failure(tmp_path: Path, monk
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="ascii", write_through=True))
     assert run("ingest", "--store", tmp_path / "läden", source) == 0
     assert run("indicators", "日本", "--store", tmp_path / "läden", "--as-of", "2024-01-02") == 0
-    assert rb"l\xe4den holds 1 orders" in shown.getvalue()
+    assert rb"l\xe4den holds 1 order," in shown.getvalue()
     assert rb"Customer \u65e5\u672c" in shown.getvalue()
 
 
@@ -242,7 +242,10 @@ MISTAKES = {
         ["backtest", "--store", "{store}", "--as-of", "2024-07-01", "--as-of", "2024-08-20", "--out", "{tmp}/out"],
         "2024-0",
     ),
-    "a name that leaves the store": (["train", "--store", "{store}", "--as-of", AS_OF, "--name", "../x"], "name"),
+    "a name that leaves the store": (
+        ["train", "--store", "{store}", "--as-of", AS_OF, "--name", "../x"],
+        "_ and -, beginning with a letter or digit",
+    ),
     "no server": (["at-risk", "--target", "127.0.0.1:9", "--timeout-s", "2"], "127.0.0.1:9"),
 }
 

@@ -54,6 +54,7 @@ def test_a_program_gets_the_report_and_the_file_that_it_asked_for(
     [
         (("--out", "scores.xlsx"), "expected a file that ends in .parquet, .csv, .arrow"),
         (("--out", "nowhere/scores.csv"), "make it first"),
+        (("--out", "-", "--format", "csv"), "found '-', expected a file"),
         (("--out", "scores.csv", "--columns", "customer"), "found 'customer', expected some of customer_id"),
         (("--out", "scores.csv", "--snapshot", "1999"), "found no snapshot '1999'"),
         (("--out", "scores.csv", "--horizon-days", "0"), "0 is not in the range"),

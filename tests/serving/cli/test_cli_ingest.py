@@ -14,12 +14,12 @@ def test_the_kind_of_a_file_is_said_on_the_command_line(tmp_path: Path, capsys: 
     till.write_text("customer_id,timestamp,amount\na,2024-01-01,5\n")
     stars.write_text("customer_id,timestamp,stars\na,2024-01-02,4.5\n")
     assert run("ingest", "--store", store, till) == 0
-    assert "holds 1 orders, 0 returns of 1 customers" in capsys.readouterr().out
+    assert "holds 1 order, 0 returns of 1 customer," in capsys.readouterr().out
     document = run_json(capsys, "ingest", "--store", store, "--kind", "feedback", "--column", "rating=stars", stars)
     assert document["history"]["num_by_kind"]["feedback"] == 1
     assert document["history"]["amount_minor_total"] == 500
     assert run("status", "--store", store) == 0
-    assert "1 orders, 0 returns, 1 ratings" in capsys.readouterr().out
+    assert "1 order, 0 returns, 1 rating" in capsys.readouterr().out
 
 
 def test_a_kind_that_there_is_not_is_one_line_with_those_there_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,6 +111,19 @@ def test_a_person_is_told_that_a_score_was_computed_live(live_server: Server, ca
     assert "no score, no purchase in the last 90 days" in capsys.readouterr().out
 
 
+def test_customers_of_a_file_are_told_of_together(
+    live_server: Server, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text("customer_id,timestamp,amount\nann,2023-12-01,5\nann,2023-12-20,6\nbob,2024-01-02T10:00,7\n")
+    asked = ["score", "--target", live_server.target, "--history", str(log)]
+    assert main(asked) == 0
+    assert "As of 2024-01-01 to 2024-01-02T10:00:00.000001Z, computed live with 3 new events, model" in capsys.readouterr().out
+    assert main([*asked, "--json"]) == 0
+    told = [(one["num_events_added"], one["as_of"]) for one in json.loads(capsys.readouterr().out)["customers"]]
+    assert told == [(2, "2024-01-01"), (1, "2024-01-02T10:00:00.000001Z")]
+
+
 def test_a_history_from_a_file_scores_as_the_store_does(
     live_server: Server, trained_store: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -49,6 +49,27 @@ def test_a_program_reads_the_same(tmp_path: Path, ids: list[str], capsys: pytest
     assert "Unfinished: 20990101" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("num_kept", [3, 1])
+def test_a_current_snapshot_that_lost_its_manifest_is_told_of_with_what_servers_do(
+    tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str], num_kept: int
+) -> None:
+    assert run("snapshots", "prune", "--store", tmp_path, "--keep", num_kept) == 0
+    for snapshot_id in ids[-1:] if num_kept == 3 else ids[-2:]:
+        (snapshot_folder(tmp_path, snapshot_id) / "manifest.json").unlink()
+    capsys.readouterr()
+    assert run("snapshots", "list", "--store", tmp_path) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"{ids[-1]} unreadable" in text
+    assert "The current snapshot cannot be read: servers that are started now" in text
+    assert ("answer from the previous one" if num_kept == 3 else "have nothing to answer from") in text
+    (problem,) = [
+        one["problem"] for one in run_json(capsys, "snapshots", "list", "--store", tmp_path)["snapshots"] if one["is_current"]
+    ]
+    assert "manifest.json is absent" in problem
+    assert run("export", "--store", tmp_path, "--out", tmp_path / "x.csv") == 1
+    assert "manifest.json is absent; restore it, or run `ebbtide rescore` again" in capsys.readouterr().err
+
+
 def test_status_tells_sizes_and_the_served_one(trained_store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = tmp_path / "store"
     shutil.copytree(trained_store, store, ignore=shutil.ignore_patterns("snapshots"))

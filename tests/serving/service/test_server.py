@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoSnapshotError, RemoteError, UnknownCustomerError
 from serving.client import EbbtideClient
+from serving.service import current
 from serving.service.server import SERVICE_NAME, Server, ServerConfig
 from serving.snapshots import open_current, snapshot_folder
 from tests.serving.conftest import WriteSnapshot
@@ -81,6 +82,14 @@ def test_without_a_snapshot_it_runs_and_says_what_to_run(
     assert health_of(server.target, "") == SERVING
 
 
+def test_the_log_of_a_server_without_a_snapshot_says_what_to_run(
+    server_thread: ServerThread, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server_thread.stop(server_thread.start(ServerConfig(store=tmp_path, listen="127.0.0.1:0")))
+    (told,) = [line for line in caplog.messages if "nothing to answer from yet" in line]
+    assert f"run: ebbtide rescore --store {tmp_path} --as-of DATE" in told
+
+
 def test_a_newer_snapshot_is_taken_up_and_a_walk_goes_on_in_its_own(
     served_store: tuple[Path, Server], write_snapshot: WriteSnapshot
 ) -> None:
@@ -134,6 +143,29 @@ def test_a_broken_only_snapshot_is_data_loss(server_thread: ServerThread, tmp_pa
     server_thread.stop(server)
 
 
+@pytest.mark.parametrize("lost", ["manifest.json", "bucket=0001.arrow"])
+def test_a_server_that_is_started_while_the_current_snapshot_is_broken_serves_the_one_before_until_it_is_whole(
+    server_thread: ServerThread,
+    tmp_path: Path,
+    write_snapshot: WriteSnapshot,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    lost: str,
+) -> None:
+    monkeypatch.setattr(current, "_FIRST_RETRY_S", 0.05)
+    first, second = (write_snapshot(tmp_path, history=history).snapshot_id for history in ("3", "4"))
+    damaged = snapshot_folder(tmp_path, second) / lost
+    damaged.rename(tmp_path / lost)
+    server = server_thread.start(ServerConfig(store=tmp_path, listen="127.0.0.1:0", poll_interval_s=0.02, stop_grace_s=1.0))
+    with EbbtideClient(server.target) as client:
+        assert health_of(server.target, "") == SERVING
+        assert client.score("c0001").context.snapshot_id == first
+        assert any("serving the previous one meanwhile" in line and lost in line for line in caplog.messages)
+        (tmp_path / lost).rename(damaged)
+        wait_until(lambda: client.score("c0001").context.snapshot_id == second)
+    server_thread.stop(server)
+
+
 def test_what_nobody_foresaw_is_logged_and_not_told(
     server: Server, client: EbbtideClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -166,6 +198,8 @@ def test_nobody_there_is_a_remote_error_that_names_the_target() -> None:
             EbbtideClient(target, timeout_s=5) as client,
             pytest.raises(RemoteError, match=rf"{target} does not answer .*ebbtide serve"),
         ):
+            client.score("c0001")
+        with EbbtideClient(target, timeout_s=0.2) as client, pytest.raises(RemoteError, match=r"refuses .* nobody listens there"):
             client.score("c0001")
 
 

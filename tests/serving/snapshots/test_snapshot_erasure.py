@@ -14,6 +14,7 @@ from serving.service.current import CurrentSnapshot
 from serving.snapshots import (
     current_path,
     erase_from_snapshots,
+    find_snapshot,
     list_snapshots,
     open_current,
     open_snapshot,
@@ -80,13 +81,25 @@ def test_a_running_server_takes_it_up_and_lets_go_of_the_snapshot_before(store: 
         serving.pinned(before.snapshot_id)
 
 
-def test_a_damaged_snapshot_is_dropped_with_its_pointer(store: Path) -> None:
-    current = open_current(store).snapshot_id
-    (snapshot_folder(store, current) / "bucket=0000.arrow").write_bytes(b"broken")
+@pytest.mark.parametrize("damage", ["bucket=0000.arrow", "manifest.json"])
+def test_a_damaged_snapshot_is_dropped_and_the_one_before_it_is_the_current_one(store: Path, damage: str) -> None:
+    current, previous = open_current(store).snapshot_id, find_snapshot(store, "previous").snapshot_id
+    (snapshot_folder(store, current) / damage).unlink()
+    serving = CurrentSnapshot(store)
+    serving.refresh()
     assert current in erase_from_snapshots(store, WHO).dropped
-    assert not current_path(store).exists()
+    assert open_current(store).snapshot_id == previous
     assert len(list_snapshots(store)) == 1
     assert traces(store, WHO) == []
+    assert serving.refresh()  # it had fallen back on the one that held the customer
+    assert serving.get().lookup(WHO) is None
+
+
+def test_the_only_snapshot_is_dropped_with_its_pointer_if_it_is_damaged(tmp_path: Path, write_snapshot: WriteSnapshot) -> None:
+    current = write_snapshot(tmp_path).snapshot_id
+    (snapshot_folder(tmp_path, current) / "manifest.json").unlink()
+    assert erase_from_snapshots(tmp_path, WHO).dropped == (current,)
+    assert not current_path(tmp_path).exists()
 
 
 def test_it_waits_for_no_rescoring(store: Path) -> None:

@@ -143,6 +143,22 @@ def test_a_damaged_bucket_is_named_and_the_old_file_stays(any_store: Place, tmp_
     assert out.read_bytes() == before
 
 
+def test_naming_a_column_of_reasons_tells_how_to_have_them(store: Path, manifest: SnapshotManifest, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"'reason_1_sentence'.*--with-reasons"):
+        export_snapshot(store, manifest, tmp_path / "x.csv", columns=["reason_1_sentence"])
+
+
+def test_reasons_are_looked_for_only_where_a_column_of_them_is_written(
+    store: Path, manifest: SnapshotManifest, tmp_path: Path
+) -> None:
+    def find_reasons() -> None:
+        raise AssertionError("nobody needs them")
+
+    export_snapshot(store, manifest, tmp_path / "x.csv", columns=["customer_id"], find_reasons=find_reasons)
+    with pytest.raises(InvalidArgumentError, match="nowhere"):
+        export_snapshot(store, manifest, tmp_path / "nowhere" / "x.csv", find_reasons=find_reasons)
+
+
 def test_buckets_of_nobody_are_no_rows(tmp_path: Path) -> None:
     manifest = make_snapshot(tmp_path, {"only": 0.5}, inputs_of(num_buckets=8))
     assert export_snapshot(tmp_path, manifest, tmp_path / "one.parquet", horizon_days=[7]).num_customers == 1

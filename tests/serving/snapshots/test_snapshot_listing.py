@@ -95,6 +95,18 @@ def test_a_damaged_manifest_is_listed_with_its_problem_and_refused_by_name(tmp_p
         find_snapshot(tmp_path, ids[0])
 
 
+def test_a_current_snapshot_without_a_manifest_is_listed_with_its_problem(any_store: Place) -> None:
+    older, newer = (make_snapshot(any_store, WHO, inputs_of(days_later=days)).snapshot_id for days in (0, 1))
+    (snapshot_folder(any_store, newer) / "manifest.json").unlink()
+    lost, _ = list_snapshots(any_store)
+    assert marks(any_store) == [(newer, True, False), (older, False, True)]
+    assert (lost.manifest, "manifest.json is absent; restore it" in lost.problem) == (None, True)
+    assert list_unfinished(any_store) == []
+    with pytest.raises(IntegrityError, match=r"manifest\.json is absent; restore it, or run `ebbtide rescore` again"):
+        find_snapshot(any_store, "current")
+    assert find_snapshot(any_store, "previous").snapshot_id == older
+
+
 def test_a_damaged_pointer_is_mended_by_the_next_commit(tmp_path: Path, ids: list[str]) -> None:
     current_path(tmp_path).write_text("not json")
     set_current(tmp_path, ids[2])

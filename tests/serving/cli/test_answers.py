@@ -1,14 +1,23 @@
-"""Reasons on the terminal: those that say something, and what they are counted from."""
+"""Answers on the terminal: reasons that say something and what they are counted from, and lists."""
 
 from __future__ import annotations
 
 import pytest
 
 from serving.answers import AtRiskPage, CustomerScore, Reason, ReasonKind, Reasons, ScoreContext, SpendUnit
-from serving.cli.ask import print_at_risk, print_reasons
+from serving.cli.answers import print_at_risk, print_reasons
 from serving.risk import Grade, Tier
 
 OTHERS = "customers who buy every 10 to 19 days"
+CONTEXT = ScoreContext(
+    model_version="default/0001",
+    model_hash="sha256:0",
+    snapshot_id="id",
+    as_of_us=0,
+    horizon_days=30,
+    active_within_days=90,
+    spend_unit=SpendUnit.CURRENCY,
+)
 
 
 def _reason(points: float, sentence: str) -> Reason:
@@ -62,6 +71,16 @@ def test_of_a_small_chain_and_an_older_server_the_chain_is_what_counting_begins_
     assert last == "+1.0 all else; counted from 3.3 %, usual in the chain"
 
 
+@pytest.mark.parametrize(
+    ("store_id", "told"), [("99999", "Nobody eligible last bought at store 99999;"), (None, "Nobody is eligible;")]
+)
+def test_a_list_of_nobody_says_so(capsys: pytest.CaptureFixture[str], store_id: str | None, told: str) -> None:
+    print_at_risk(AtRiskPage(customers=(), next_page_token="", total_size=0, context=CONTEXT), store_id)
+    first, context = capsys.readouterr().out.splitlines()
+    assert first.startswith(told)
+    assert context.startswith("As of 1970-01-01, model default/0001")
+
+
 def test_a_list_of_those_at_risk_tells_what_raises_the_risk_of_each(capsys: pytest.CaptureFixture[str]) -> None:
     customers = [
         CustomerScore(
@@ -80,16 +99,7 @@ def test_a_list_of_those_at_risk_tells_what_raises_the_risk_of_each(capsys: pyte
         )
         for name, reasons in (("ann", _reasons(-5.0, 3.0, 1.0)), ("ben", _reasons(-5.0, -3.0, -1.0)))
     ]
-    context = ScoreContext(
-        model_version="default/0001",
-        model_hash="sha256:0",
-        snapshot_id="id",
-        as_of_us=0,
-        horizon_days=30,
-        active_within_days=90,
-        spend_unit=SpendUnit.CURRENCY,
-    )
-    print_at_risk(AtRiskPage(customers=tuple(customers), next_page_token="", total_size=2, context=context))
+    print_at_risk(AtRiskPage(customers=tuple(customers), next_page_token="", total_size=2, context=CONTEXT))
     words = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["ann", "Reason", "2."] in words
     assert ["ben", "Reason", "1."] in words
