@@ -6,7 +6,7 @@ import resource
 import sys
 import threading
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ from serving.rescoring.scorer import PartitionScores, score
 from serving.rescoring.stage_times import StageTimes
 from serving.snapshots import BucketFile, DoneBucket, SnapshotInputs, snapshot_folder, snapshot_schema, write_bucket
 from training.bundles.bundle import Bundle, load
-from training.device import resolve_device
+from training.device import gpu_fault, resolve_device
 
 # Every part is hashed again once in so many nights, whatever the file system says of it: a disk that changes bytes by itself is
 # found out in this time, for a small share of what a night costs.
@@ -44,6 +44,7 @@ class ScoredBucket:
     num_unchanged   : customers whose kept state covers all of their events
     num_begun_anew  : the others: all of their events were read
     num_events_read : by the model, of all of them together
+    gpu_fault       : why a GPU was given up for the CPU, in a line; "" where it was not
     seconds         : by stage
     peak_bytes      : most memory that the process of the task has held so far
     """
@@ -53,9 +54,13 @@ class ScoredBucket:
     num_unchanged: int
     num_begun_anew: int
     num_events_read: int
-    has_fallen_back: bool
+    gpu_fault: str
     seconds: dict[str, float]
     peak_bytes: int
+
+    @property
+    def has_fallen_back(self) -> bool:
+        return bool(self.gpu_fault)
 
 
 def score_bucket(
@@ -67,13 +72,18 @@ def score_bucket(
     kept: BucketFile | None,
     activity: DailyActivity,
     device: str,
+    is_device_known: bool,
     is_durable: bool,
 ) -> ScoredBucket:
     """Score the eligible customers of one bucket and write its file. Deterministic, and the same when done twice.
 
-    kept       : the bucket's file in the snapshot `inputs.begun_from`
-    device     : one of training.device.DEVICES, as the machine of the task has it
-    is_durable : as `write_bucket` takes it
+    kept            : the bucket's file in the snapshot `inputs.begun_from`
+    device          : one of training.device.DEVICES
+    is_device_known : whether it is what `resolve_device` found here; else this process looks, once for all of its buckets
+    is_durable      : as `write_bucket` takes it
+
+    A GPU that worked and fails, now or for good, costs no score: the bucket is scored on the CPU, and the result says why.
+    raises          : DeviceError where the device was asked for by name and never worked here
     """
     times = StageTimes()
     with times.of("read"):
@@ -87,7 +97,9 @@ def score_bucket(
     with times.of("match"):
         if num_hashed < len(parts) and chosen.is_changed.any():
             history.check(bucket, again=True)  # late events look like this, and so does a disk that changes bytes by itself
-    device = resolve_device(device)
+    fault = ""
+    if not is_device_known:
+        device, fault = _find_device(device)
     scores = score(bundle, chosen.asked, chosen.initial, activity, inputs.as_of_us, device=device, times=times)
     with times.of("write"):
         batch = _bucket_batch(chosen, scores, inputs)
@@ -100,7 +112,7 @@ def score_bucket(
         num_unchanged=int((chosen.is_rolled_on & (chosen.num_new == 0)).sum()),
         num_begun_anew=int((~chosen.is_rolled_on).sum()),
         num_events_read=int(chosen.num_new.sum()),
-        has_fallen_back=scores.has_fallen_back,
+        gpu_fault=scores.gpu_fault or fault,
         seconds=times.seconds,
         peak_bytes=peak_bytes(),
     )
@@ -120,6 +132,16 @@ def _open_inputs(store: str, bundle_folder: str, history_hash: str, model_hash: 
         if found != expected:
             raise ExecutionError(f"the {name} changed meanwhile ({found}, was {expected}); run `ebbtide rescore` again")
     return history, bundle
+
+
+@cache
+def _find_device(name: str) -> tuple[str, str]:
+    """What a device's name stands for in this worker, and why its GPU is not used, if it has one and does not.
+
+    Looked for once: to look again for each bucket would take a GPU that was lost, or is full, for none.
+    """
+    device = resolve_device(name)
+    return device, gpu_fault() if name == "auto" and device == "cpu" else ""
 
 
 def _thread_buffers() -> Buffers:

@@ -221,6 +221,7 @@ def test_a_task_of_another_history_is_refused(store: Path, rescored: tuple[Path,
             kept=None,
             activity=History.open(store).activity(),
             device="cpu",
+            is_device_known=True,
             is_durable=True,
         )
 
