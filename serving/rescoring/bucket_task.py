@@ -19,6 +19,7 @@ from engine.instants import DAY_US
 from kernels import RHYTHM_COLUMNS
 from serving.rescoring.choosing import Chosen, choose
 from serving.rescoring.memory import open_memory
+from serving.rescoring.room import Room
 from serving.rescoring.scorer import PartitionScores, score
 from serving.rescoring.stage_times import StageTimes
 from serving.snapshots import BucketFile, DoneBucket, SnapshotInputs, snapshot_folder, snapshot_schema, write_bucket
@@ -33,7 +34,11 @@ _NIGHTS_OF_A_ROUND = 32
 # keeps up to twice as much (mallopt(3), dynamic threshold). What a bucket needs and frees is far below this.
 _KEPT_BYTES = 24 << 20
 
+# Events of the buckets that a process scores at the same time: about 800 MB. A store that began small has large buckets.
+_MOST_EVENTS = 12_000_000
+
 _of_thread = threading.local()
+_room = Room(_MOST_EVENTS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,34 +93,36 @@ def score_bucket(
     times = StageTimes()
     with times.of("read"):
         history, bundle = _open_inputs(store, bundle_folder, inputs.history_hash, inputs.model_hash)
-        is_turn = (inputs.as_of_us // DAY_US + bucket) % _NIGHTS_OF_A_ROUND == 0
-        num_hashed = history.check(bucket, again=is_turn)
-        memory = open_memory(store, inputs.begun_from, kept, inputs) if kept else None
-        layers = history.layers(bucket, settled=kept.parts if kept else ())
-    chosen = choose(layers, memory, inputs, _thread_buffers(), times)
     parts = history.parts(bucket)
-    with times.of("match"):
-        if num_hashed < len(parts) and chosen.is_changed.any():
-            history.check(bucket, again=True)  # late events look like this, and so does a disk that changes bytes by itself
-    fault = ""
-    if not is_device_known:
-        device, fault = _find_device(device)
-    scores = score(bundle, chosen.asked, chosen.initial, activity, inputs.as_of_us, device=device, times=times)
-    with times.of("write"):
-        batch = _bucket_batch(chosen, scores, inputs)
-        folder = snapshot_folder(store, inputs.snapshot_id)
-        made_of = tuple(part.sha256 for part in parts)
-        done = write_bucket(folder, inputs, bucket, batch, device=scores.device, is_durable=is_durable, parts=made_of)
-    return ScoredBucket(
-        done=done,
-        num_rolled_on=int((chosen.is_rolled_on & (chosen.num_new > 0)).sum()),
-        num_unchanged=int((chosen.is_rolled_on & (chosen.num_new == 0)).sum()),
-        num_begun_anew=int((~chosen.is_rolled_on).sum()),
-        num_events_read=int(chosen.num_new.sum()),
-        gpu_fault=scores.gpu_fault or fault,
-        seconds=times.seconds,
-        peak_bytes=peak_bytes(),
-    )
+    with _room.taken(sum(part.num_events for part in parts)):
+        with times.of("read"):
+            is_turn = (inputs.as_of_us // DAY_US + bucket) % _NIGHTS_OF_A_ROUND == 0
+            num_hashed = history.check(bucket, again=is_turn)
+            memory = open_memory(store, inputs.begun_from, kept, inputs) if kept else None
+            layers = history.layers(bucket, settled=kept.parts if kept else ())
+        chosen = choose(layers, memory, inputs, _thread_buffers(), times)
+        with times.of("match"):
+            if num_hashed < len(parts) and chosen.is_changed.any():
+                history.check(bucket, again=True)  # late events look like this, and so does a disk that changes bytes by itself
+        fault = ""
+        if not is_device_known:
+            device, fault = _find_device(device)
+        scores = score(bundle, chosen.asked, chosen.initial, activity, inputs.as_of_us, device=device, times=times)
+        with times.of("write"):
+            batch = _bucket_batch(chosen, scores, inputs)
+            folder = snapshot_folder(store, inputs.snapshot_id)
+            made_of = tuple(part.sha256 for part in parts)
+            done = write_bucket(folder, inputs, bucket, batch, device=scores.device, is_durable=is_durable, parts=made_of)
+        return ScoredBucket(
+            done=done,
+            num_rolled_on=int((chosen.is_rolled_on & (chosen.num_new > 0)).sum()),
+            num_unchanged=int((chosen.is_rolled_on & (chosen.num_new == 0)).sum()),
+            num_begun_anew=int((~chosen.is_rolled_on).sum()),
+            num_events_read=int(chosen.num_new.sum()),
+            gpu_fault=scores.gpu_fault or fault,
+            seconds=times.seconds,
+            peak_bytes=peak_bytes(),
+        )
 
 
 def peak_bytes() -> int:
