@@ -323,6 +323,23 @@ def test_what_lies_further_back_than_a_year_is_not_put_together_and_not_missed(
     assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
 
 
+def test_a_history_that_was_split_has_the_same_scores_and_begins_anew_once(store: Path) -> None:
+    def scores(snapshot_id: str) -> pa.Table:
+        columns = ["customer_id", *_SCORES[:2], *_SAME[1:]]
+        batches = [file.select(columns) for file in open_snapshot(store, snapshot_id).files]
+        return pa.Table.from_batches(batches).sort_by("customer_id")
+
+    before = run(store, TRAINED_AS_OF_US)
+    compact(store, num_buckets=3 * History.open(store).num_buckets)
+    after = run(store, TRAINED_AS_OF_US)
+    assert (after.begun_from, after.num_buckets) == ("", 3 * before.num_buckets)
+    assert scores(after.snapshot_id).equals(scores(before.snapshot_id))
+    new_orders(store, TRAINED_AS_OF_US + DAY_US)
+    rolled, full = run_both(store, TRAINED_AS_OF_US + DAY_US)
+    assert rolled.begun_from == after.snapshot_id
+    assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
+
+
 def test_the_report_says_where_the_time_went_and_what_it_took(store: Path) -> None:
     report = run(store, TRAINED_AS_OF_US)
     assert set(report.stage_s) == {"read", "match", "states", "summaries", "head", "write"}
