@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ import torch
 from engine.errors import DeviceError
 
 DEVICES = ("auto", "cpu", "cuda")
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +44,7 @@ def compute_on(name: str) -> Compute:
 
 
 def resolve_device(name: str) -> str:
-    """ "cpu" or "cuda" for a device's name on the command line.
+    """ "cpu" or "cuda" for a device's name on the command line. A GPU that is there and does not work is logged.
 
     raises : DeviceError for a name that is not in DEVICES, and for "cuda" where it does not work
     """
@@ -54,7 +57,14 @@ def resolve_device(name: str) -> str:
         return "cuda"
     if name == "cuda":
         raise DeviceError(f"device cuda cannot be used: {problem}; use --device cpu or auto")
+    if torch.cuda.is_available():
+        _logger.warning("the GPU cannot be used (%s); computing on the CPU", problem)
     return "cpu"
+
+
+def gpu_fault() -> str:
+    """Why a GPU that is there cannot be used; "" where it can, and where there is none."""
+    return _cuda_problem() if torch.cuda.is_available() else ""
 
 
 def first_line(error: Exception) -> str:

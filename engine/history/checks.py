@@ -25,7 +25,7 @@ def check_parts(history: Place, bucket: int, parts: Sequence[PartRecord], *, aga
 
     again   : hash all of them
     returns : how many were hashed
-    raises  : IntegrityError naming the first file that is not as it was written
+    raises  : as `check_part`
     """
     if isinstance(history, RemotePath):
         for part in parts:

@@ -158,14 +158,16 @@ def find_part_problems(history: Place, record: PartRecord) -> list[str]:
         except FileNotFoundError as error:  # removed since its size was asked for
             return [f"{error.filename} is missing"]
         if found != record.sha256:
-            problems.append(f"{history / record.path}.*.arrow hash to {found}, expected {record.sha256}")
+            # There is one hash of both: two would have to be kept, and made of every byte twice.
+            first, second = (history / name for name, _ in record.files)
+            problems.append(f"{first} or {second} has changed: together they hash to {found}, expected {record.sha256}")
     return problems
 
 
 def check_part(history: Place, record: PartRecord) -> None:
     """Hash every byte of a part.
 
-    raises : IntegrityError naming the first file that is not as it was written
+    raises : IntegrityError naming the first file that is not as it was written, or both where only their hash tells
     """
     for problem in find_part_problems(history, record):
         raise integrity_error(problem)

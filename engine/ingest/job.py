@@ -18,6 +18,7 @@ from engine.files import sha256_file
 from engine.history import HISTORY_FOLDER
 from engine.history.manifest import Manifest, SourceRecord, read_manifest, write_manifest
 from engine.ingest.arrival import MergeCounts
+from engine.ingest.bucket_number import check_num_buckets, choose_num_buckets
 from engine.ingest.intake import Intake, read_source
 from engine.ingest.quarantine import Quarantine
 from engine.ingest.report import FileReport, FileStatus, IngestProgress, IngestReport, Stage
@@ -30,11 +31,7 @@ from engine.sources.instant_text import compile_format
 from engine.sources.lines import AMOUNT_DIGITS, Reason
 from engine.storage import Place, StoreLike, resolve
 
-__all__ = ["FileReport", "FileStatus", "IngestProgress", "IngestReport", "Stage", "choose_num_buckets", "ingest"]
-
-MAX_BUCKETS = 4096
-_MIN_CHOSEN_BUCKETS = 8
-_ROWS_PER_BUCKET = 1_200_000
+__all__ = ["FileReport", "FileStatus", "IngestProgress", "IngestReport", "Stage", "ingest"]
 
 Progress = Callable[[IngestProgress], None]
 
@@ -69,8 +66,7 @@ def ingest(
     check_fields(columns)
     if timestamp_format is not None:
         compile_format(timestamp_format)
-    if num_buckets is not None and not 1 <= num_buckets <= MAX_BUCKETS:
-        raise InvalidArgumentError("num_buckets", f"found {num_buckets}, expected 1 to {MAX_BUCKETS}")
+    check_num_buckets(num_buckets)
     if store.exists() and not store.is_dir():
         raise InvalidArgumentError("store", f"{store} is a file, expected a folder")
     sources = [open_source(path, columns, timestamp_format, kind) for path in find_files(files)]
@@ -81,7 +77,8 @@ def ingest(
         present = _present_manifest(history)
         if present is not None and num_buckets not in (None, present.num_buckets):
             raise InvalidArgumentError(
-                "num_buckets", f"found {num_buckets}, but {store} was made with {present.num_buckets} for good; leave it out"
+                "num_buckets",
+                f"found {num_buckets}, but {store} has {present.num_buckets}; leave it out, and split it with `ebbtide compact`",
             )
         statuses = _statuses(intended, present, timestamp_format, kind)
         fresh = [one for one, status in zip(intended, statuses, strict=True) if status == FileStatus.INGESTED]
@@ -105,15 +102,6 @@ def ingest(
             desk.check(manifest)
             collect_garbage(history, manifest, present)
         return _report(store, intended, statuses, taken, manifest, stored.counts, stored.rounding_units)
-
-
-def choose_num_buckets(num_rows: int) -> int:
-    """A power of two from 8 to 4096, for 600,000 to 1,200,000 source rows a bucket.
-
-    Small enough to be worked on in memory, and large enough for a file: opening a part costs what walking over 10,000 rows does.
-    """
-    wanted = max(num_rows - 1, 0) // _ROWS_PER_BUCKET
-    return min(max(1 << wanted.bit_length(), _MIN_CHOSEN_BUCKETS), MAX_BUCKETS)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

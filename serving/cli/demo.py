@@ -52,7 +52,7 @@ def demo(store: Path) -> None:
     _train_and_backtest(store)
     _heading(3, "Rescore the chain")
     report = run_rescore(store, as_of_us=parse_instant(_RESCORE_AS_OF), name=None, device="auto", executor="inline")
-    print_rescore(report)
+    print_rescore(report, is_whole_process=False)  # which holds what training needed
     _serve_and_ask(store)
     out = console()
     out.print(f"\nThe whole took {time.perf_counter() - started_s:.0f} s. The store is in {store}; type next:")

@@ -12,6 +12,7 @@ from engine.fields import SOURCE_FIELDS
 from engine.instants import format_instant
 from engine.schema import KIND_NAMES, EventKind
 from engine.storage import Place
+from serving.cli.bucket_advice import print_bucket_advice
 from serving.cli.options import store_option
 from serving.cli.output import console, count, json_option, literal, print_json, stage
 from serving.cli.status import count_kinds, describe_history
@@ -106,6 +107,8 @@ def ingest(
 
 def describe_ingest(report: IngestReport) -> dict[str, Any]:
     """The report as the document that --json prints."""
+    from engine.ingest.bucket_number import advise_num_buckets
+
     manifest = report.manifest
     return {
         "store": str(report.store),
@@ -127,6 +130,7 @@ def describe_ingest(report: IngestReport) -> dict[str, Any]:
             }
             for file in report.files
         ],
+        "num_buckets_advised": advise_num_buckets(manifest),
         "history": describe_history(manifest),
     }
 
@@ -167,3 +171,4 @@ def print_ingest(report: IngestReport) -> None:
         f"{count(manifest.num_customers, 'customer')}, {format_instant(manifest.first_event_us)[:10]} to "
         f"{format_instant(manifest.last_event_us)[:10]}, worth {manifest.amount_minor_total / 100:,.2f}."
     )
+    print_bucket_advice(report.store, manifest)

@@ -128,8 +128,11 @@ def describe_rescore(report: RescoreReport) -> dict[str, Any]:
     }
 
 
-def print_rescore(report: RescoreReport) -> None:
-    """The report for a person."""
+def print_rescore(report: RescoreReport, *, is_whole_process: bool = True) -> None:
+    """The report for a person.
+
+    is_whole_process : whether the process did nothing else, so that its peak memory says something of the rescoring
+    """
     out = console()
     if report.num_buckets_scored:
         seconds = report.prepare_s + report.score_s + report.commit_s
@@ -137,7 +140,7 @@ def print_rescore(report: RescoreReport) -> None:
             f"Scored [bold]{count(report.num_customers, 'customer')}[/] as of {format_instant(report.as_of_us)} with "
             f"{report.model_version} in {seconds:.1f} s ({report.executor}, {report.device})."
         )
-        _print_beginnings(report)
+        _print_beginnings(report, is_whole_process=is_whole_process)
         if report.num_buckets_resumed:
             out.print(f"{report.num_buckets_resumed:,} of {count(report.num_buckets, 'bucket')} had been finished before.")
     else:
@@ -148,7 +151,7 @@ def print_rescore(report: RescoreReport) -> None:
     out.print(f"Snapshot: {literal(report.folder)}")
 
 
-def _print_beginnings(report: RescoreReport) -> None:
+def _print_beginnings(report: RescoreReport, *, is_whole_process: bool) -> None:
     """What was read for it, and where the time went."""
     out = console()
     if report.begun_from:
@@ -160,6 +163,7 @@ def _print_beginnings(report: RescoreReport) -> None:
     else:
         out.print(f"Began with everybody's first event; the model read {count(report.num_events_read, 'event')}.")
     stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in report.stage_s.items())
-    out.print(f"Seconds of all tasks: {stages}; commit {report.commit_s:.1f}. Peak memory {report.peak_bytes / 2**20:,.0f} MiB.")
+    memory = f" Peak memory {report.peak_bytes / 2**20:,.0f} MiB." if is_whole_process else ""
+    out.print(f"Seconds of all tasks: {stages}; commit {report.commit_s:.1f}.{memory}")
     if report.num_buckets_fallen_back:
         out.print(f"[yellow]Mind[/]: the GPU failed in {count(report.num_buckets_fallen_back, 'bucket')}, which the CPU scored.")

@@ -107,8 +107,9 @@ def rescore(
     inputs = plan.inputs
     place = {"store": str(store.resolve()), "bundle_folder": str(bundle.folder.resolve())}
     activity = history.activity() if plan.missing else None
-    shared = {**place, "inputs": inputs, "activity": activity, "device": device, "is_durable": executor.is_remote}
-    tasks = [{**shared, "bucket": bucket, "kept": plan.kept_file(bucket)} for bucket in plan.missing]
+    shared = {**place, "inputs": inputs, "activity": activity, "is_durable": executor.is_remote}
+    found = {"device": device, "is_device_known": not executor.is_remote}
+    tasks = [{**shared, **found, "bucket": bucket, "kept": plan.kept_file(bucket)} for bucket in plan.missing]
 
     prepared_s = time.perf_counter()
     scored: list[ScoredBucket] = []
@@ -121,6 +122,8 @@ def rescore(
             _sync(syncing, folder, plan.done)
         for result in _run(executor, tasks, uses_gpu=device != "cpu"):
             scored.append(result)
+            if result.has_fallen_back:
+                _tell_fallback(result)
             ahead.advance(len(scored))
             if not (is_remote(folder) or executor.is_remote):
                 _sync(syncing, folder, [result.done])
@@ -221,6 +224,13 @@ def _run(executor: Executor, tasks: Sequence[Task], *, uses_gpu: bool) -> Iterat
     with one_torch_thread():
         for result in executor.run(score_bucket, tasks, uses_gpu=uses_gpu):
             yield result.value
+
+
+def _tell_fallback(result: ScoredBucket) -> None:
+    """Here and not where the bucket was scored: what a cluster's workers log nobody sees."""
+    file = result.done.file
+    line = "bucket %d: the GPU failed (%s); its %d customers were scored on the CPU"
+    _logger.warning(line, file.bucket, result.gpu_fault, file.num_customers)
 
 
 def _sync(syncing: BackgroundSync, folder: Place, done: Sequence[DoneBucket]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -25,15 +24,13 @@ _FIRST_EVENT_US = RHYTHM_COLUMNS.index("first_event_us")
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 
-_logger = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartitionScores:
     """Scores of some customers as of one instant.
 
-    device          : "cpu" or "cuda", where they were computed in the end
-    has_fallen_back : whether a GPU failed on the way
+    device    : "cpu" or "cuda", where they were computed in the end
+    gpu_fault : why the GPU was given up on the way, in a line; "" where it was not
     """
 
     survival: NDArray[np.float32]  # (num_customers, num_bins)
@@ -44,7 +41,7 @@ class PartitionScores:
     expected_spend_90d: NDArray[np.float32]  # currency units, or orders where the chain gave no amounts
     expected_spend_365d: NDArray[np.float32]
     device: str
-    has_fallen_back: bool
+    gpu_fault: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +90,7 @@ def score(
     """Scores as of one instant, of all that is asked; the same on every device to 1e-6.
 
     initial : float32[n, state_size], states before the events that they have yet to see, in the order of the answer
-    device  : "cpu" or "cuda"; a CUDA failure (lost, out of memory) is logged and all that is asked is scored on the CPU
+    device  : "cpu" or "cuda"; where CUDA fails (lost, out of memory), all is scored on the CPU, and the answer says why
     """
     times = StageTimes() if times is None else times
     with times.of("summaries"):
@@ -101,7 +98,7 @@ def score(
             compute_summary(one.partition, one.customer_index, as_of_us, end=one.end, rhythm=one.rhythm) for one in asked
         ]
         summary = place_rows(summaries, [one.place for one in asked])
-    has_fallen_back = False
+    gpu_fault = ""
     try:
         states, outlook = _score(bundle, asked, initial, summary, activity, as_of_us, device=device, times=times)
     except RuntimeError as error:
@@ -109,8 +106,7 @@ def score(
         # comes up again on the CPU.
         if device == "cpu":
             raise
-        _logger.warning("the GPU failed (%s); scoring these %d customers on the CPU", first_line(error), len(summary))
-        device, has_fallen_back = "cpu", True
+        device, gpu_fault = "cpu", first_line(error)
         states, outlook = _score(bundle, asked, initial, summary, activity, as_of_us, device=device, times=times)
     with times.of("head"):
         survival = clip_survival(outlook.survival)
@@ -125,7 +121,7 @@ def score(
         expected_spend_90d=expected_spend(bundle.edges_days, outlook.spend, 90).astype(np.float32),
         expected_spend_365d=expected_spend(bundle.edges_days, outlook.spend, 365).astype(np.float32),
         device=device,
-        has_fallen_back=has_fallen_back,
+        gpu_fault=gpu_fault,
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from engine.errors import IntegrityError, NoHistoryError, StoreBusyError
+from engine.errors import IntegrityError, InvalidArgumentError, NoHistoryError, StoreBusyError
 from engine.files import writer_lock
 from engine.history import History
 from engine.ingest import ingest
-from engine.upkeep import compact
+from engine.upkeep import compact, inspect_history
+from tests.breaking_off import break_off_at
 from tests.engine.conftest import list_files
 from tests.engine.reference_history import Row, build_events, decode, write_rows
 
@@ -44,6 +47,58 @@ def test_the_events_stay_and_each_bucket_has_one_part(grown: Path, tmp_path: Pat
     at_once = History.open(tmp_path / "at once").manifest
     assert after.manifest.parts == at_once.parts
     assert after.manifest.totals == at_once.totals
+
+
+@pytest.mark.parametrize("num_buckets", [4, 8, 20])
+def test_a_split_history_is_the_one_that_had_so_many_buckets_from_the_beginning(
+    grown: Path, tmp_path: Path, num_buckets: int
+) -> None:
+    report = compact(grown, num_buckets=num_buckets)
+    after = History.open(grown)
+    assert (report.num_buckets_before, after.num_buckets) == (4, num_buckets)
+    assert decode(after) == build_events(FINAL)
+    assert inspect_history(grown).problems == ()
+    ingest(tmp_path / "at once", [write_rows(tmp_path / "all.parquet", FINAL)], num_buckets=num_buckets)
+    at_once = History.open(tmp_path / "at once").manifest
+    assert after.manifest.parts == at_once.parts
+    assert after.manifest.totals == at_once.totals
+
+
+@pytest.mark.parametrize("num_buckets", [2, 6, 4098])
+def test_a_history_is_split_into_a_multiple_of_its_buckets_only(grown: Path, num_buckets: int) -> None:
+    before = list_files(grown)
+    with pytest.raises(InvalidArgumentError, match=f"num_buckets: found {num_buckets}, expected"):
+        compact(grown, num_buckets=num_buckets)
+    assert list_files(grown) == before
+
+
+def test_a_split_that_breaks_off_anywhere_leaves_the_same_events_and_is_done_by_a_rerun(
+    grown: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Broken off at each step of the file system in turn, until one run goes through."""
+    for moment in range(1, 80):
+        store = tmp_path / str(moment)
+        shutil.copytree(grown, store)
+        with monkeypatch.context() as patch:
+            is_whole = break_off_at(patch, moment, partial(compact, store, num_buckets=8))
+        history = History.open(store)
+        assert history.num_buckets in (4, 8)
+        assert decode(history) == build_events(FINAL)
+        compact(store, num_buckets=8)
+        assert decode(History.open(store)) == build_events(FINAL)
+        if is_whole:
+            return
+    pytest.fail("no run went through")
+
+
+def test_a_split_history_takes_in_more_as_before(grown: Path, tmp_path: Path) -> None:
+    compact(grown, num_buckets=8)
+    more = [
+        Row(customer_id=f"c{index}", timestamp_us=index + 99, amount=Decimal(1), order_id="more") for index in range(0, 60, 7)
+    ]
+    ingest(grown, [write_rows(tmp_path / "more.parquet", more)])
+    assert decode(History.open(grown)) == build_events([*FINAL, *more])
+    assert inspect_history(grown).problems == ()
 
 
 def test_a_second_compaction_changes_nothing(grown: Path) -> None:

@@ -18,7 +18,6 @@ from engine.errors import InvalidArgumentError, SourceError, StoreBusyError
 from engine.files import writer_lock
 from engine.history import History
 from engine.ingest import IngestProgress, IngestReport, Stage, ingest
-from engine.ingest.job import choose_num_buckets
 from engine.schema import MAX_ID_BYTES, EventKind
 from tests.engine.conftest import WriteSource, list_files
 from tests.engine.reference_history import Event, decode
@@ -318,20 +317,8 @@ def test_settings_out_of_their_limits(store: Path, write_text: WriteSource, tmp_
     assert not store.exists()
     ingest(store, [path], num_buckets=4)
     ingest(store, [write_text("u.csv", "customer_id,timestamp", f"b,{T(1)}")], num_buckets=4)
-    with pytest.raises(InvalidArgumentError, match=r"found 8, but .* was made with 4 for good"):
+    with pytest.raises(InvalidArgumentError, match=r"found 8, but .* has 4; leave it out, and split it"):
         ingest(store, [path], num_buckets=8)
-
-
-def test_the_number_of_buckets_follows_the_rows() -> None:
-    assert [choose_num_buckets(rows) for rows in (0, 1, 9_600_000, 9_600_001, 19_200_000, 19_200_001, 10**12)] == [
-        8,
-        8,
-        8,
-        16,
-        16,
-        32,
-        4096,
-    ]
 
 
 def test_only_one_writer(store: Path, write_text: WriteSource) -> None:

@@ -139,6 +139,25 @@ def test_any_split_into_commands_in_any_order_gives_the_same_history(
         assert compact(folder / "store").manifest.parts == at_once.parts
 
 
+@quick
+@given(first=ROWS, second=ROWS, num_buckets=st.sampled_from([1, 3]), factor=st.sampled_from([1, 2, 5]))
+def test_a_history_split_into_more_buckets_is_the_one_that_had_them_from_the_beginning(
+    first: list[Row], second: list[Row], num_buckets: int, factor: int
+) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        histories = []
+        for part, buckets in (("split", num_buckets), ("at once", num_buckets * factor)):
+            (folder / part).mkdir()
+            history = ingest_rows(folder / part, [first], FIELDS, buckets)
+            ingest(history.store, [write_rows(folder / part / "later.parquet", second)])
+            histories.append(history)
+        expected = decode(History.open(histories[0].store))
+        split, at_once = (compact(history.store, num_buckets=num_buckets * factor).manifest for history in histories)
+        assert split == at_once
+        assert decode(History.open(histories[0].store)) == expected
+
+
 def test_a_bucket_too_large_for_memory_is_aggregated_piece_by_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [
         Row(customer_id=f"c{index % 17}", timestamp_us=index * DAY_US // 3, amount=Decimal(index) / 7, order_id=str(index % 5))

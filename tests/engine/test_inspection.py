@@ -48,6 +48,7 @@ def test_any_flipped_byte_is_found_and_named(sound: Path, which: int) -> None:
         path.write_bytes(data)
         (problem,) = inspect_history(sound).problems
         assert str(path).startswith(problem.where)
+        assert str(path) in problem.what
         assert "expected sha256:" in problem.what
         assert "restore the file from a backup, or ingest the sources again" in problem.remedy
         data[place] ^= 1

@@ -190,13 +190,14 @@ def test_the_state_is_rolled_on_where_what_it_has_seen_still_stands(store: Path,
         assert rolled[-1][0] == 0
 
 
-def test_parts_that_were_merged_into_one_change_no_answer(store: Path) -> None:
+@pytest.mark.parametrize("factor", [1, 3])
+def test_parts_that_were_merged_into_one_or_split_change_no_answer(store: Path, factor: int) -> None:
     source = source_of(store)
     event = CustomerEvent(time_us=TRAINED_AS_OF_US + DAY_US, amount_minor=700)
     ingest_events(store, [event])
     source.refresh()
     before = ask(source, TRAINED_AS_OF_US + 2 * DAY_US)
-    compact(store)
+    compact(store, num_buckets=factor * History.open(store).num_buckets)
     source.refresh()
     after = ask(source, TRAINED_AS_OF_US + 2 * DAY_US)
     assert before.customer is not None

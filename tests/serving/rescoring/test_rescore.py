@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,8 +24,10 @@ from engine.history import History
 from engine.instants import DAY_US, format_instant
 from engine.labels import eligible
 from serving.client import EbbtideClient
+from serving.rescoring import bucket_task
 from serving.rescoring.bucket_task import score_bucket
 from serving.rescoring.rescore import RescoreProgress, RescoreReport, rescore
+from serving.rescoring.room import Room
 from serving.service.server import ServerConfig
 from serving.snapshots import current_path, open_current, snapshot_folder, survival
 from tests.serving.conftest import TRAINED_AS_OF_US
@@ -221,8 +224,32 @@ def test_a_task_of_another_history_is_refused(store: Path, rescored: tuple[Path,
             kept=None,
             activity=History.open(store).activity(),
             device="cpu",
+            is_device_known=True,
             is_durable=True,
         )
+
+
+def test_buckets_that_are_large_are_scored_one_at_a_time(
+    store: Path, rescored: tuple[Path, RescoreReport], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    num_inside, most = 0, 0
+    choose = bucket_task.choose
+
+    def count(*arguments: Any) -> Any:
+        nonlocal num_inside, most
+        num_inside += 1
+        most = max(most, num_inside)
+        time.sleep(0.01)
+        chosen = choose(*arguments)
+        num_inside -= 1
+        return chosen
+
+    monkeypatch.setattr(bucket_task, "choose", count)
+    monkeypatch.setattr(bucket_task, "_room", Room(1))
+    with InlineExecutor(num_threads=4) as executor:
+        report = rescore(store, as_of_us=TRAINED_AS_OF_US, executor=executor, device="cpu")
+    assert most == 1
+    assert hashes(report.folder) == hashes(rescored[1].folder)
 
 
 def test_what_was_rescored_is_served(rescored: tuple[Path, RescoreReport], server_thread: ServerThread) -> None:

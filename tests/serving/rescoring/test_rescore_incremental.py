@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import torch
 
 from engine.errors import IntegrityError
 from engine.executors import InlineExecutor
@@ -22,8 +21,7 @@ from engine.last_orders import read_orders
 from engine.partition import Partition
 from engine.upkeep import compact, erase_from_history
 from kernels import fingerprint_events
-from serving.rescoring import bucket_task, memory, scorer
-from serving.rescoring import rescore as rescoring
+from serving.rescoring import bucket_task, memory
 from serving.rescoring.rescore import RescoreReport, rescore
 from serving.snapshots import erase_from_snapshots, floats, open_snapshot, set_current, snapshot_folder
 from tests.serving.conftest import TRAINED_AS_OF_US
@@ -325,34 +323,21 @@ def test_what_lies_further_back_than_a_year_is_not_put_together_and_not_missed(
     assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
 
 
-def test_a_gpu_that_fails_in_the_middle_costs_its_buckets_and_no_score(
-    store: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    run(store, TRAINED_AS_OF_US)
-    calls = 0
+def test_a_history_that_was_split_has_the_same_scores_and_begins_anew_once(store: Path) -> None:
+    def scores(snapshot_id: str) -> pa.Table:
+        columns = ["customer_id", *_SCORES[:2], *_SAME[1:]]
+        batches = [file.select(columns) for file in open_snapshot(store, snapshot_id).files]
+        return pa.Table.from_batches(batches).sort_by("customer_id")
 
-    def work_twice(function: Callable[..., object]) -> Callable[..., object]:
-        def on_device(*arguments: object, device: str, **options: object) -> object:
-            nonlocal calls
-            if device == "cuda":
-                calls += 1
-                if calls > 4:  # two buckets, each with states and head
-                    raise torch.AcceleratorError("CUDA error: device-side assert triggered")
-            return function(*arguments, device="cpu", **options)
-
-        return on_device
-
-    for module in (rescoring, bucket_task):
-        monkeypatch.setattr(module, "resolve_device", lambda name: "cuda")
-    for name in ("encode_states", "look_ahead_from_summary"):
-        monkeypatch.setattr(scorer, name, work_twice(getattr(scorer, name)))
-    with InlineExecutor() as executor, caplog.at_level(logging.WARNING):
-        report = rescore(store, as_of_us=TRAINED_AS_OF_US + DAY_US, executor=executor, device="cuda")
-    assert (report.num_buckets_fallen_back, report.device) == (2, "cpu+cuda")
-    assert len([line for line in caplog.messages if "the GPU failed" in line]) == 2
-    monkeypatch.undo()
-    full = run(store, TRAINED_AS_OF_US + DAY_US, full=True)
-    assert_same_scores(store, report.snapshot_id, full.snapshot_id, within=1e-4)
+    before = run(store, TRAINED_AS_OF_US)
+    compact(store, num_buckets=3 * History.open(store).num_buckets)
+    after = run(store, TRAINED_AS_OF_US)
+    assert (after.begun_from, after.num_buckets) == ("", 3 * before.num_buckets)
+    assert scores(after.snapshot_id).equals(scores(before.snapshot_id))
+    new_orders(store, TRAINED_AS_OF_US + DAY_US)
+    rolled, full = run_both(store, TRAINED_AS_OF_US + DAY_US)
+    assert rolled.begun_from == after.snapshot_id
+    assert_same_scores(store, rolled.snapshot_id, full.snapshot_id)
 
 
 def test_the_report_says_where_the_time_went_and_what_it_took(store: Path) -> None:

@@ -8,8 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from engine.history import History
-from training.inference import encode_states
-from training.inference.device import in_halves, roll_on_device
+from kernels import gather_sequences
+from training.inference import device, encode_states
+from training.inference.device import cut_batches, in_halves, pad, roll_on_device
 from training.network.model import SequenceModel
 from training.network.tokens import event_tokens
 from training.trained import TrainedModel
@@ -55,6 +56,42 @@ def test_short_memory_halves_the_batch(
     assert np.abs(found - expected).max() <= 1e-6
     assert sum(sizes) == len(found)
     assert max(sizes) <= most_sequences
+
+
+def test_a_history_longer_than_a_batch_is_rolled_in_pieces(
+    trained: TrainedModel, history: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "_BATCH_EVENTS", 7)
+    monkeypatch.setattr(device, "_MADE_AT_ONCE", 3)
+    assert np.diff(history.partition(0).offsets).max() > 14
+    found, expected = roll(trained, history)
+    assert np.abs(found - expected).max() <= 1e-6
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_batches_of_long_tailed_lengths_are_padded_by_little_few_and_large(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    lengths = -np.sort(-np.minimum(1 + random.lognormal(3.3, 1.2, 16_000), 800).astype(np.int64))
+    batches = list(cut_batches(lengths))
+    assert [batch.start for batch in batches] == [0, *(batch.stop for batch in batches[:-1])]
+    assert batches[-1].stop == len(lengths)
+    padded = [int(lengths[batch.start]) * (batch.stop - batch.start) for batch in batches]
+    assert sum(padded) < 1.2 * lengths.sum()
+    assert len(batches) <= 24
+    assert min(padded[:-1]) > 7_000
+    assert max(padded) <= 1 << 18
+
+
+def test_the_device_pads_what_came_end_to_end() -> None:
+    sizes = np.array([4, 2, 2, 1])
+    tokens = np.random.default_rng(0).normal(size=(sizes.sum(), 3)).astype(np.float32)
+    stop = np.cumsum(sizes)
+    expected, _ = gather_sequences(tokens, stop - sizes, stop, 4)
+    padded = pad(torch.from_numpy(tokens), torch.from_numpy(sizes), 4)
+    assert padded.shape == (4, 4, 3)
+    for one, other, size in zip(padded.numpy(), expected, sizes, strict=True):
+        assert np.array_equal(one[:size], other[:size])
+    assert np.array_equal(padded[1, 2:], np.tile(tokens[5], (2, 1)))
 
 
 def test_memory_too_short_for_one_row_is_an_error() -> None:
