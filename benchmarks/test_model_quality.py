@@ -89,7 +89,7 @@ def test_against_a_tuned_lightgbm(quick: bool, report: Report, tmp_path: Path) -
     ingest(tmp_path / "Complete Journey", dataset.files, columns=dataset.columns)
     ingest(tmp_path / "Online Retail", [_ONLINE_RETAIL])
     by_log = {
-        "Complete Journey": (("2017-10-01", "2017-11-01", "2017-12-02"), 30, 90),
+        "Complete Journey": (("2017-08-01", "2017-09-01", "2017-10-01", "2017-11-01", "2017-12-02"), 30, 90),
         "Online Retail": (("2011-08-15", "2011-10-10"), 60, 180),
     }
     windows: list[JudgedWindow] = []
@@ -103,7 +103,7 @@ def test_against_a_tuned_lightgbm(quick: bool, report: Report, tmp_path: Path) -
         result = run_backtest(History.open(tmp_path / log), config)
         for window, judgement in zip(result.windows, result.judgements, strict=True):
             for model, values in judgement.metrics.items():
-                shown = {metric: values[metric] for metric in METRIC_NAMES}
+                shown = {metric: values[metric] for metric in (*METRIC_NAMES, "calibration_slope")}
                 rows.append({"log": log, "as of": format_instant(window.as_of_us[0]), "model": model, **shown})
             windows.append(_judged(log, window))
     for name, chosen in (*((log, [one for one in windows if one.log == log]) for log in by_log), ("both", windows)):

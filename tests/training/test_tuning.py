@@ -208,7 +208,7 @@ def test_limits_out_of_reason_are_refused(changes: dict[str, float]) -> None:
 @pytest.mark.parametrize("num_customers", [400, 1000, 100_000])
 def test_a_search_can_begin_with_the_size_for_any_chain(num_customers: int) -> None:
     config = TrainConfig().sized_for(num_customers)
-    assert replace(with_values(config, values_of(config)), adapt_size=True) == config
+    assert replace(with_values(config, values_of(config)), adapt_size=True, adapt_rate=True) == config
 
 
 def test_importances_add_up_to_1_and_few_trials_have_none(study: Study) -> None:
