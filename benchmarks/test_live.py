@@ -16,9 +16,9 @@ import grpc
 import numpy as np
 import pytest
 
-from benchmarks.chain import ChainConfig, write_chain
 from benchmarks.conftest import Report
 from benchmarks.server_process import serving_process
+from benchmarks.standard_chain import Chain
 from engine.executors import InlineExecutor
 from engine.hashing import hash_text
 from engine.history import History
@@ -48,12 +48,10 @@ _BAR_MS = 1.0
 
 
 @pytest.fixture(scope="module")
-def store(quick: bool, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A chain trained on for a moment, and scored; how well it predicts does not matter for how fast."""
-    folder = tmp_path_factory.mktemp("live")
-    write_chain(ChainConfig(num_customers=2_000 if quick else 20_000), folder / "log")
-    store = folder / "store"
-    ingest(store, [folder / "log"])
+def store(chain: Chain, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chain trained on for a moment, and scored; how well that predicts does not matter for how fast."""
+    store = tmp_path_factory.mktemp("live") / "store"
+    ingest(store, [chain.raw])
     history = History.open(store)
     assert history.manifest.last_order_us is not None
     as_of_us = next_midnight(history.manifest.last_order_us)
@@ -81,10 +79,11 @@ def requests(state: LiveState, quick: bool) -> list[pb.ScoreCustomerRequest]:
 
 
 @pytest.fixture(scope="module")
-def rows(report: Report) -> Iterator[list[dict[str, Any]]]:
+def rows(report: Report, chain: Chain) -> Iterator[list[dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     yield rows
-    report("live", f"A live score with {_NUM_EVENTS} recent events (bar: p99 of the compute part {_BAR_MS} ms on one core)", rows)
+    bar = f"bar: p99 of the compute part {_BAR_MS} ms on one core"
+    report("live", f"A live score with {_NUM_EVENTS} recent events, {chain.name} ({bar})", rows)
 
 
 def test_compute_part(state: LiveState, requests: list[pb.ScoreCustomerRequest], rows: list[dict[str, Any]]) -> None:
