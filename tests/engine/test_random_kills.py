@@ -149,10 +149,12 @@ def test_a_kill_at_any_moment_leaves_a_store_that_opens_and_a_rerun_is_exact(
     before, after = _state(_begin(job, tmp_path / "before")), _state(whole)
     seen = []
     num_kills = max(1, round(request.config.getoption("--kills") * job.share))
-    for number in range(num_kills):
+    for number in reversed(range(num_kills)):
         store = _begin(job, tmp_path / f"killed-{number}")
-        status, _ = forker(job, store, (number + dice.random()) / num_kills * duration_s)
+        status, lived_s = forker(job, store, (number + dice.random()) / num_kills * duration_s)
         assert status in (0, -signal.SIGKILL)
+        if status == 0:  # the run that was timed was a slow one: it found nothing in memory
+            duration_s = min(duration_s, lived_s)
         state = _state(store)
         assert state in (before, after)
         seen.append((status, state))
