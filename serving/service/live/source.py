@@ -103,16 +103,18 @@ class LiveSource:
         state = self._state
         if state is None:
             return
+
+        def is_wanted() -> bool:
+            return self._state is state and not self._is_closed.is_set()
+
         started_s = time.monotonic()
-        most_bytes = int(memory_bytes() * _MOST_PREFAULTED)
         try:
-            num_bytes = state.prefault(
-                most_bytes=most_bytes, is_wanted=lambda: self._state is state and not self._is_closed.is_set()
-            )
+            num_bytes = state.prefault(most_bytes=int(memory_bytes() * _MOST_PREFAULTED), is_wanted=is_wanted)
         except IntegrityError as error:  # whoever asks for a customer of that part is told, once there is nothing newer
             _logger.info("not all of the history could be mapped: %s", error)
             return
-        _logger.info("%.1f GB mapped for live scores in %.1f s", num_bytes / 1e9, time.monotonic() - started_s)
+        if is_wanted():
+            _logger.info("%.1f GB mapped for live scores in %.1f s", num_bytes / 1e9, time.monotonic() - started_s)
 
     def close(self) -> None:
         """End a `prefault` that is going on, soon."""
