@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from engine.schema import EVENT_SCHEMA, ORDER_KINDS
+from engine.sorting import argsort_rows
 from kernels import merge_texts
 
 NUMERIC_COLUMNS: tuple[str, ...] = tuple(name for name in EVENT_SCHEMA.names if name not in ("store_code", "channel_code"))
@@ -44,8 +45,7 @@ class BucketEvents:
     def sorted(self) -> BucketEvents:
         """By customer, time, order and kind: the one order at rest."""
         columns = self.columns
-        order = np.lexsort((columns["kind"], columns["order_key"], columns["timestamp_us"], self.customer))
-        return self.take(order)
+        return self.take(argsort_rows(self.customer, columns["timestamp_us"], columns["order_key"], columns["kind"]))
 
     def take(self, rows: NDArray[np.integer]) -> BucketEvents:
         """Some events, in the order given; customers and names that none of them uses are dropped."""

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engine.errors import InvalidArgumentError
 from engine.history.events import BucketEvents, encode_sorted, exact_sum
 from engine.schema import NO_RATING, ORDER_KINDS, EventKind
+from engine.sorting import argsort_pairs
 from engine.sources.decimals import round_half_away
 from engine.sources.lines import AMOUNT_DIGITS, KindRule
 
@@ -41,7 +42,7 @@ def aggregate_lines(lines: pa.Table) -> Orders:
     """
     customer_ids, customer = encode_sorted(lines.column("customer_id"))
     order_key = _numpy(lines, "order_key")
-    order = np.lexsort((order_key, customer))
+    order = argsort_pairs(customer, order_key)
     order_start = _starts(customer[order], order_key[order])
     kind = _kinds(
         order_start=order_start,
@@ -51,10 +52,7 @@ def aggregate_lines(lines: pa.Table) -> Orders:
     )
     # What is no order is known by its time besides: two visits may name one order.
     instant = np.where(np.isin(kind, ORDER_KINDS), 0, _numpy(lines, "timestamp_us")[order])
-    # Few orders have lines of both kinds, so that the rows are all but sorted already.
-    by_kind = np.argsort(_repeat(order_start, len(order)) * _KIND_SPAN + kind, kind="stable")
-    if instant.any():
-        by_kind = np.lexsort((instant, kind, _repeat(order_start, len(order))))
+    by_kind = argsort_pairs(_repeat(order_start, len(order)) * _KIND_SPAN + kind, instant)
     order, kind, instant = order[by_kind], kind[by_kind], instant[by_kind]
     start = _starts(customer[order], order_key[order], kind, instant)
     group = _repeat(start, len(order))

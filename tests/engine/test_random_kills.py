@@ -27,6 +27,7 @@ from tests.engine.reference_history import Row, write_rows
 
 NUM_BUCKETS = 8
 FORGOTTEN = "customer-who-left"
+_MORE_KILLS = 6  # each twice as early as the one before, where none came before the job was done
 _ROOT = Path(__file__).resolve().parents[2]
 
 # Imports everything once; a fork does the work and dies. Arrow is not used before, as a fork would lose its threads.
@@ -149,9 +150,11 @@ def test_a_kill_at_any_moment_leaves_a_store_that_opens_and_a_rerun_is_exact(
     before, after = _state(_begin(job, tmp_path / "before")), _state(whole)
     seen = []
     num_kills = max(1, round(request.config.getoption("--kills") * job.share))
-    for number in reversed(range(num_kills)):
-        store = _begin(job, tmp_path / f"killed-{number}")
-        status, lived_s = forker(job, store, (number + dice.random()) / num_kills * duration_s)
+    shares = [(number + dice.random()) / num_kills for number in reversed(range(num_kills))]
+    while shares:
+        store = _begin(job, tmp_path / f"killed-{len(seen)}")
+        share = shares.pop(0)
+        status, lived_s = forker(job, store, share * duration_s)
         assert status in (0, -signal.SIGKILL)
         if status == 0:  # the run that was timed was a slow one: it found nothing in memory
             duration_s = min(duration_s, lived_s)
@@ -166,9 +169,11 @@ def test_a_kill_at_any_moment_leaves_a_store_that_opens_and_a_rerun_is_exact(
         if name == "forget":
             assert not [path for path in store.rglob("*") if path.is_file() and FORGOTTEN.encode() in path.read_bytes()]
         shutil.rmtree(store)
+        if not shares and (-signal.SIGKILL, before) not in seen and len(seen) < num_kills + _MORE_KILLS:
+            shares.append(share / 2)  # on a busy machine all may have come too late
     assert (-signal.SIGKILL, before) in seen  # else nothing was killed before it was done
     num_killed = sum(status != 0 for status, _ in seen)
-    print(f"{name}: {num_kills} runs, {num_killed} killed, {sum(state == after for _, state in seen)} of all after the commit")
+    print(f"{name}: {len(seen)} runs, {num_killed} killed, {sum(state == after for _, state in seen)} of all after the commit")
 
 
 def _begin(job: Job, store: Path) -> Path:
