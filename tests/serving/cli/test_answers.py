@@ -53,13 +53,13 @@ def test_reasons_and_what_they_are_counted_from(capsys: pytest.CaptureFixture[st
         "+35.4 Reason 1.",
         "+8.2 Reason 2.",
         "-6.4 Reason 3.",
-        f"+1.0 all else; counted from 12.0 %, usual for {OTHERS}; 3.3 % in the chain",
+        f"+1.0 everything else; baseline 12.0 %, usual for {OTHERS} (whole chain 3.3 %)",
     ]
 
 
 def test_what_moves_the_score_by_less_than_half_a_point_is_among_all_else(capsys: pytest.CaptureFixture[str]) -> None:
-    counted = f"counted from 12.0 %, usual for {OTHERS}; 3.3 % in the chain"
-    assert _lines(_reasons(2.5, 0.4, -0.3), capsys) == ["+2.5 Reason 1.", f"+1.1 all else; {counted}"]
+    counted = f"baseline 12.0 %, usual for {OTHERS} (whole chain 3.3 %)"
+    assert _lines(_reasons(2.5, 0.4, -0.3), capsys) == ["+2.5 Reason 1.", f"+1.1 everything else; {counted}"]
     assert _lines(_reasons(0.4, 0.2, -0.1), capsys) == [f"+1.5 nothing stands out; {counted}"]
 
 
@@ -68,11 +68,11 @@ def test_of_a_small_chain_and_an_older_server_the_chain_is_what_counting_begins_
     segment: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     *_, last = _lines(_reasons(2.5, 2.0, 1.0, segment=segment, baseline=0.033), capsys)
-    assert last == "+1.0 all else; counted from 3.3 %, usual in the chain"
+    assert last == "+1.0 everything else; baseline 3.3 %, usual in the chain"
 
 
 @pytest.mark.parametrize(
-    ("store_id", "told"), [("99999", "Nobody eligible last bought at store 99999;"), (None, "Nobody is eligible;")]
+    ("store_id", "told"), [("99999", "Nobody eligible last bought at store 99999:"), (None, "Nobody is eligible:")]
 )
 def test_a_list_of_nobody_says_so(capsys: pytest.CaptureFixture[str], store_id: str | None, told: str) -> None:
     print_at_risk(AtRiskPage(customers=(), next_page_token="", total_size=0, context=CONTEXT), store_id)
