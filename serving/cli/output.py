@@ -19,12 +19,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 json_option = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="For programs: the result as one JSON object, and progress on standard error as JSON lines (event, stage, done, total).",
+    help="Print the result as one JSON object, and progress as JSON lines (event, stage, done, total) on standard error.",
 )
 
 # Where standard error is no terminal (a log file), a bar cannot be redrawn: say where things stand this often.
@@ -67,7 +68,7 @@ def print_marked(num_marked: int, hint: str = "Parquet and Arrow files leave the
     """
     if num_marked:
         what = count(num_marked, "text")
-        console().print(f"[yellow]Mind[/]: {what} got a ' in front, so that a spreadsheet runs no formula. {hint}.")
+        console().print(f"[yellow]Note[/]: {what} got a leading ' so that spreadsheets do not run them as formulas. {hint}.")
 
 
 def literal(value: object) -> str:
@@ -79,12 +80,21 @@ def table(columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str]
     """A plain table.
 
     columns : a heading, or (heading, "left" | "right" | "wrap"); headings alone are flush right, as numbers are; text that
-              wraps is flush left, and broken where the terminal is too narrow
+              wraps is flush left, and broken where the terminal is too narrow; all else is shown whole, however narrow it is
     """
     grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
+    for place, column in enumerate(columns):
         heading, justify = (column, "right") if isinstance(column, str) else column
-        grid.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=justify != "wrap", header_style="dim")
+        # Half an id is no id: without a least width a narrow terminal cuts every column.
+        cells = (heading, *(row[place] for row in rows))
+        least = None if justify == "wrap" else max(Text.from_markup(cell).cell_len for cell in cells)
+        grid.add_column(
+            heading,
+            justify="right" if justify == "right" else "left",
+            no_wrap=justify != "wrap",
+            min_width=least,
+            header_style="dim",
+        )
     for row in rows:
         grid.add_row(*row)
     return grid
