@@ -34,7 +34,7 @@ def _version() -> str:
 
 
 _SECTIONS = {
-    "Build and serve": (ingest, tune, train, backtest, rescore, serve),
+    "Build and serve": (ingest, backtest, train, tune, rescore, serve),
     "Read scores": (score, at_risk, export, indicators),
     "Inspect": (status, snapshots, models, drift),
     "Maintain": (verify, compact, forget),
@@ -52,7 +52,7 @@ def cli() -> None:
     \b
     The usual order:
       ebbtide ingest   --store ./store purchases.parquet
-      ebbtide backtest --store ./store --as-of 2017-12-02 --horizon-days 30 --active-within-days 90 --out ./backtest
+      ebbtide backtest --store ./store --as-of 2017-12-02 --out ./backtest
       ebbtide train    --store ./store --as-of 2018-01-01
       ebbtide rescore  --store ./store --as-of 2018-01-01
       ebbtide serve    --store ./store
