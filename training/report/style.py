@@ -86,8 +86,8 @@ dt { color: #5b6874; } dd { margin: 0; overflow-wrap: anywhere; }
 footer { margin-top: 44px; color: #5b6874; font-size: 12.5px; }
 @media (max-width: 760px) { .grid { grid-template-columns: minmax(0, 1fr); } main { padding: 24px 14px 40px; }
   .cards { grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 10px; } dl { grid-template-columns: 1fr; gap: 0; }
-  dd { margin-bottom: 8px; } figure.sheet > * { min-width: 480px; } figure.broad > * { min-width: 680px; }
-  figure.sheet > figcaption { min-width: 0; } }
+  dd { margin-bottom: 8px; } .sheet { padding: 12px; }
+  figure.broad > * { min-width: 680px; } figure.broad > figcaption { min-width: 0; } }
 @media print { body { background: #fff; font-size: 12px; } main { max-width: none; padding: 0; } h2, h3 { break-after: avoid; }
   @page { size: A4 landscape; margin: 13mm; } .sheet { overflow: visible; } table { font-size: 11px; } th { font-size: 10.5px; }
   td { padding: 4px 5px; } td small { font-size: 9px; } tr { break-inside: avoid; } .sheet:has(table) { break-inside: auto; } }
