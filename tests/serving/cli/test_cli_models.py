@@ -85,7 +85,7 @@ def test_show_prints_the_card(store: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_promote_and_rollback_move_the_champion(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refused = run(capsys, "models", "promote", "0002", "--store", store, status=1)
-    assert all(words in refused for words in ("0002 beside 0003", "95 % interval", "--force"))
+    assert all(words in refused for words in ("0002 against 0003", "95 % interval", "--force"))
     assert champion(store).version == "0003"
     document = json.loads(run(capsys, "models", "promote", "0001", "--store", store, "--json"))
     assert (document["model_version"], document["before"]) == ("default/0001", "default/0003")

@@ -72,7 +72,7 @@ def test_of_something_else_it_is_not_resumed_and_with_nothing_to_resume_it_begin
     assert run("train", "--store", cut_store, *AS_OF, "--name", "cut", "--seed", 5, "--resume") == 2
     error = capsys.readouterr().err
     assert "seed 0 there, 5 here" in error
-    assert "leave --resume out to begin anew" in error
+    assert "omit --resume to start over" in error
     monkeypatch.setattr("training.train.train", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     assert run("train", "--store", cut_store, *AS_OF, "--name", "new", "--resume") == 130
     assert "Note: found no unfinished training of new, starting a new one." in capsys.readouterr().err
