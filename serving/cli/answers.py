@@ -8,13 +8,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from engine.instants import DAY_US, format_instant
-from serving.cli.output import console, count, literal, table
+from serving.cli.output import console, count, literal, print_prose, table
 
 if TYPE_CHECKING:
     from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, Reason, Reasons, ScoreContext
 
 # A smaller reason tells a person nothing.
 _LEAST_POINTS = 0.5
+# Where the sentence of a reason begins, behind its points.
+_INDENT = 12
 _TIER_STYLES = {"RED": "bold red", "YELLOW": "yellow", "BLUE": "blue"}
 _REASONS = {
     "NO_RECENT_PURCHASE": "no purchase in the last {active_within_days} days, already lost",
@@ -88,14 +90,15 @@ def print_reasons(reasons: Reasons) -> None:
         return
     told = [reason for reason in reasons.strongest if abs(reason.points) >= _LEAST_POINTS]
     for reason in told:
-        out.print(f"    {_points(reason.points)}  {literal(reason.sentence)}")
+        print_prose(f"    {_points(reason.points)}  {literal(reason.sentence)}", indent=_INDENT)
     rest = reasons.other_points + sum(reason.points for reason in reasons.strongest if reason not in told)
     baseline, chain = reasons.baseline_churn_probability, reasons.chain_churn_probability
     if baseline == chain or not reasons.segment:
         counted = f"baseline {_percent(baseline)}, usual in the chain"
     else:
         counted = f"baseline {_percent(baseline)}, usual for {literal(reasons.segment)} (whole chain {_percent(chain)})"
-    out.print(f"    {_points(rest)}  [dim]{'everything else' if told else 'nothing stands out'}; {counted}[/]")
+    rest_of = "everything else" if told else "nothing stands out"
+    print_prose(f"    {_points(rest)}  [dim]{rest_of}; {counted}[/]", indent=_INDENT)
 
 
 def print_at_risk(page: AtRiskPage, store_id: str | None = None) -> None:
@@ -177,4 +180,5 @@ def _points(points: float) -> str:
 
 def _days_ago(customer: CustomerScore, context: ScoreContext) -> str:
     days = (context.as_of_us - customer.last_purchase_us) // DAY_US
-    return "today" if days == 0 else "yesterday" if days == 1 else f"{days} days ago"
+    # Neither today nor yesterday: at a midnight, when chains are rescored, what is hours ago was the day before.
+    return "less than a day ago" if days == 0 else f"{count(days, 'day')} ago"

@@ -14,7 +14,7 @@ import click
 from engine.instants import format_instant
 from engine.storage import Place
 from serving.cli.options import Instant, active_option, seed_option, store_option
-from serving.cli.output import console, json_option, literal, print_json, stage, table
+from serving.cli.output import console, json_option, literal, print_json, print_prose, stage, table
 
 if TYPE_CHECKING:
     from training.backtest import Backtest, Judgement, Window
@@ -195,7 +195,7 @@ def _print_pooled(result: Backtest, window: Window, judgement: Judgement) -> Non
         rows.append(tuple(cells))
     first = next(iter(judgement.metrics.values()))
     dates = ", ".join(format_instant(instant) for instant in window.as_of_us)
-    out.print(
+    print_prose(
         f"As of {dates}: {first['num_customers']:,} customers active in the last {result.config.active_within_days} days; "
         f"{100 * first['base_rate']:.1f} % did not buy in the next {window.horizon_days}."
     )
@@ -205,7 +205,7 @@ def _print_pooled(result: Backtest, window: Window, judgement: Judgement) -> Non
     if judgement.best_baseline is not None:
         value, (low, high) = judgement.estimates.difference("ebbtide", judgement.best_baseline, "auc")
         verdict = "ahead of" if low > 0 else "behind" if high < 0 else "level with"
-        out.print(
+        print_prose(
             f"ebbtide is {verdict} {judgement.best_baseline}, the best baseline: ROC-AUC {value:+.4f}, "
             f"95 % interval {low:+.4f} to {high:+.4f}."
         )
@@ -224,22 +224,21 @@ def _print_value(result: Backtest) -> None:
 
 
 def _print_lead_time(result: Backtest) -> None:
-    out = console()
     if result.walk is None:
-        out.print(literal(result.no_walk))
+        print_prose(literal(result.no_walk))
         return
     walk = result.walk
     found = walk.by_ranker["ebbtide"]
     if found.num_left == 0 or found.num_right + found.num_false == 0:
-        out.print(f"Lead time: unknown; {found.num_left:,} customers left, and {found.num_undecided:,} alarms are still open.")
+        print_prose(f"Lead time: unknown; {found.num_left:,} customers left, and {found.num_undecided:,} alarms are still open.")
         return
-    out.print(
+    print_prose(
         f"Lead time: of {found.num_left:,} customers who left, {100 * found.share_in_time:.0f} % were flagged (top decile of "
         f"risk) at least {walk.config.goal_days} days before they had gone {walk.config.rule_days} days without a purchase; "
         f"{100 * found.accuracy:.0f} % of the alarms were right, {found.num_false:,} were false."
     )
     recency = walk.matched["recency"]
-    out.print(
+    print_prose(
         f"Recency alone, at the same number of false alarms ({recency.num_false:,}): {100 * recency.share_in_time:.0f} % in time"
         + (f", {100 * recency.accuracy:.0f} % of the alarms right." if math.isfinite(recency.accuracy) else ".")
     )

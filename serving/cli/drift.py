@@ -10,7 +10,7 @@ import click
 from engine.instants import format_instant
 from engine.storage import Place
 from serving.cli.options import Instant, store_option
-from serving.cli.output import console, count, json_option, literal, print_json, table
+from serving.cli.output import console, count, json_option, literal, print_json, print_prose, table
 
 if TYPE_CHECKING:
     from training.drift.measuring import DriftReport
@@ -135,7 +135,7 @@ def describe_drift(report: DriftReport) -> dict[str, Any]:
 def print_drift(report: DriftReport) -> None:
     """The report for a person."""
     out = console()
-    out.print(
+    print_prose(
         f"[bold]{report.name}/{report.version}[/], trained as of {format_instant(report.model_as_of_us)}, checked as of "
         f"{format_instant(report.as_of_us)}: {count(report.num_customers, 'customer')} "
         f"(at training {report.num_customers_before:,})."
@@ -172,20 +172,20 @@ def print_drift(report: DriftReport) -> None:
         rows.append(("reference", "", "", f"{100 * report.reference_churn_rate:.1f} %", ""))
         out.print()
         out.print(table((("window", "left"), "customers", "predicted", "churned", ("", "left")), rows))
-        out.print(
+        print_prose(
             f"Newest window: calibration slope {_told(report.calibration_slope, '.2f')}, expected calibration error "
             f"{_told(report.calibration_error, '.3f')}, "
             f"repurchase rate {_told(-100 * report.repurchase_fall, '+.1f', ' %')} against the reference."
         )
     out.print()
     for line in report.not_judged:
-        out.print(f"[yellow]Not judged[/]: {literal(line)}.")
+        print_prose(f"[yellow]Not judged[/]: {literal(line)}.")
     for line in report.reasons:
-        out.print(f"[red]Crossed[/]: {literal(line)}.")
+        print_prose(f"[red]Crossed[/]: {literal(line)}.")
     if report.calls_for_training:
         out.print("It is time to retrain.")
     elif not report.is_judged:
-        out.print("[yellow]Nothing could be judged[/]: too little data to say whether it is time to retrain.")
+        print_prose("[yellow]Nothing could be judged[/]: too little data to say whether it is time to retrain.")
     else:
         out.print("No limit is crossed.")
 

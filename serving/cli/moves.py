@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.instants import format_instant
-from serving.cli.output import console, literal, table
+from serving.cli.output import console, literal, print_prose, table
 from serving.risk import Grade, Tier, tiers
 
 if TYPE_CHECKING:
@@ -62,18 +62,20 @@ def print_comparison(comparison: Comparison, *, by_grade: bool = False) -> None:
     out.print(table((("", "left"), ("snapshot", "left"), *about, "customers", "mean risk"), rows))
     out.print(f"[dim]Risk: no purchase within {comparison.horizon_days} days after the as-of.[/]")
     for line in _warnings(comparison):
-        out.print(f"[yellow]Note[/]: {line}")
+        print_prose(f"[yellow]Note[/]: {line}")
     worse, same, better = _moves(comparison)
     active = now.inputs.active_within_days
-    out.print(
-        f"\n[bold]{comparison.num_both:,}[/] are in both: mean risk {_percent(comparison.mean_before_of_both)} then, "
+    out.print()
+    print_prose(
+        f"[bold]{comparison.num_both:,}[/] are in both: mean risk {_percent(comparison.mean_before_of_both)} then, "
         f"{_percent(comparison.mean_after_of_both)} now; {worse:,} moved to a worse grade, {better:,} to a better one, "
         f"{same:,} stayed."
     )
-    out.print(
+    print_prose(
         f"[bold]{comparison.came.sum():,}[/] are new (active within {active} days for the first time, or again), "
-        f"[bold]{comparison.left.sum():,}[/] have left (no longer active, or erased).\n"
+        f"[bold]{comparison.left.sum():,}[/] have left (no longer active, or erased)."
     )
+    out.print()
     out.print(_transition_table(comparison, by_grade=by_grade))
     for title, moves in (("Risk rose most", comparison.risen), ("Risk fell most", comparison.fallen)):
         if moves:

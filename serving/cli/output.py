@@ -48,6 +48,20 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
 
+def print_prose(text: str, *, indent: int = 0) -> None:
+    """A sentence or more, broken between words where a terminal is too narrow; whoever reads a pipe gets it on one line.
+
+    text   : markup; not for what is copied, such as commands and paths, in which a break would stay
+    indent : of the lines after the first
+    """
+    out = console()
+    if not out.is_terminal:
+        out.print(text)
+        return
+    lines = Text.from_markup(text).wrap(out, max(out.width - indent, 20))
+    out.print(Text(f"\n{' ' * indent}").join(lines))
+
+
 def count(number: int, noun: str) -> str:
     """A number and what it counts: 1 order, 2 orders."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -18,7 +18,7 @@ from serving.cli.options import (
     ray_workers_option,
     store_option,
 )
-from serving.cli.output import console, count, json_option, literal, print_json, stage
+from serving.cli.output import console, count, json_option, literal, print_json, print_prose, stage
 
 if TYPE_CHECKING:
     from engine.executors import RayConfig
@@ -153,7 +153,7 @@ def print_rescore(report: RescoreReport, *, is_whole_process: bool = True) -> No
         )
     if report.model_as_of_us > report.as_of_us:
         seen_until = format_instant(report.model_as_of_us)
-        out.print(f"[yellow]Note[/]: {report.model_version} was trained on events up to {seen_until}, later than this as-of.")
+        print_prose(f"[yellow]Note[/]: {report.model_version} was trained on events up to {seen_until}, later than this as-of.")
     out.print(f"Snapshot: {literal(report.folder)}")
 
 
@@ -167,9 +167,11 @@ def _print_beginnings(report: RescoreReport, *, is_whole_process: bool) -> None:
             f"the model read {count(report.num_events_read, 'event')}."
         )
     else:
-        out.print(f"Read every customer from the first event; the model read {count(report.num_events_read, 'event')}.")
+        print_prose(f"Read every customer from the first event; the model read {count(report.num_events_read, 'event')}.")
     stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in report.stage_s.items())
     memory = f" Peak memory {report.peak_bytes / 2**20:,.0f} MiB." if is_whole_process else ""
-    out.print(f"Seconds by stage, summed over tasks: {stages}; commit {report.commit_s:.1f}.{memory}")
+    print_prose(f"Seconds by stage, summed over tasks: {stages}; commit {report.commit_s:.1f}.{memory}")
     if report.num_buckets_fallen_back:
-        out.print(f"[yellow]Note[/]: the GPU failed in {count(report.num_buckets_fallen_back, 'bucket')}, which the CPU scored.")
+        print_prose(
+            f"[yellow]Note[/]: the GPU failed in {count(report.num_buckets_fallen_back, 'bucket')}, which the CPU scored."
+        )

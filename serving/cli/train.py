@@ -23,7 +23,7 @@ from serving.cli.options import (
     seed_option,
     store_option,
 )
-from serving.cli.output import Stage, console, json_option, literal, print_json, print_note, stage
+from serving.cli.output import Stage, console, json_option, literal, print_json, print_note, print_prose, stage
 
 if TYPE_CHECKING:
     from engine.executors import RayConfig
@@ -202,13 +202,13 @@ def print_train(registration: Registration, seconds: float) -> None:
     """What came of a training, for a person."""
     bundle, decision = registration.bundle, registration.decision
     out = console()
-    out.print(
+    print_prose(
         f"Trained [bold]{bundle.name}/{bundle.version}[/] in {seconds:.0f} s on events before "
         f"{format_instant(bundle.as_of_us)}: churn within {bundle.horizon_days} days, customers active in the last "
         f"{bundle.active_within_days}."
     )
     mark = "" if decision.alias == "champion" else "[yellow]Note[/]: the champion stays. "
-    out.print(f"{mark}It is the {decision.alias}: {literal(decision.reason)}.")
+    print_prose(f"{mark}It is the {decision.alias}: {literal(decision.reason)}.")
     out.print(f"Model: {literal(bundle.folder)}")
 
 

@@ -20,7 +20,7 @@ from serving.cli.options import (
     seed_option,
     store_option,
 )
-from serving.cli.output import Stage, console, count, json_option, literal, print_json, stage, table
+from serving.cli.output import Stage, console, count, json_option, literal, print_json, print_prose, stage, table
 from training.tuning.space import SPACE, space_as_help
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def tune(
             f"(its default settings {peer.usual_log_loss:.5f})."
         )
         if (lead := study.lead_of(peer.log_loss)) is not None:
-            out.print(
+            print_prose(
                 f"[yellow]Note[/]: LightGBM is ahead of the best trial by {lead:.5f}. More --trials may change that; "
                 f"`ebbtide backtest --tuned {study.name}` compares the two on a window that neither was chosen on."
             )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from rich.console import Console
 
 from serving.answers import AtRiskPage, CustomerScore, Reason, ReasonKind, Reasons, ScoreContext, SpendUnit
 from serving.cli.answers import print_at_risk, print_reasons
@@ -61,6 +64,19 @@ def test_what_moves_the_score_by_less_than_half_a_point_is_among_all_else(capsys
     counted = f"baseline 12.0 %, usual for {OTHERS} (whole chain 3.3 %)"
     assert _lines(_reasons(2.5, 0.4, -0.3), capsys) == ["+2.5 Reason 1.", f"+1.1 everything else; {counted}"]
     assert _lines(_reasons(0.4, 0.2, -0.1), capsys) == [f"+1.5 nothing stands out; {counted}"]
+
+
+def test_a_terminal_breaks_sentences_between_words_and_a_pipe_does_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "A sentence of nine words for somebody at work."
+    reasons = replace(_reasons(), strongest=(_reason(35.4, sentence),))
+    assert _lines(reasons, capsys)[0] == f"+35.4 {sentence}"
+    monkeypatch.setattr("serving.cli.output.console", lambda: Console(width=40, force_terminal=True, no_color=True))
+    print_reasons(reasons)
+    first, second, *_ = (line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert first == "     +35.4  A sentence of"
+    assert second == "            nine words for somebody at"
 
 
 @pytest.mark.parametrize("segment", ["customers of the chain", ""])
