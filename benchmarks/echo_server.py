@@ -9,6 +9,7 @@ import asyncio
 import sys
 
 import grpc
+import uvloop
 
 METHOD = "/echo.Echo/Unary"
 
@@ -29,4 +30,5 @@ async def run(num_bytes: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(run(int(sys.argv[1])))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # as ebbtide has it
+        runner.run(run(int(sys.argv[1])))

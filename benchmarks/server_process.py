@@ -10,8 +10,8 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
 _SERVE = (
-    "import asyncio, logging, sys; from pathlib import Path; from serving.service.server import ServerConfig, serve; "
-    "logging.basicConfig(level=logging.INFO); asyncio.run(serve(ServerConfig(store=Path(sys.argv[1]), listen='127.0.0.1:0')))"
+    "import logging, sys; from pathlib import Path; from serving.service.server import ServerConfig, run; "
+    "logging.basicConfig(level=logging.INFO); run(ServerConfig(store=Path(sys.argv[1]), listen='127.0.0.1:0'))"
 )
 
 

@@ -66,6 +66,7 @@ def state(store: Path) -> LiveState:
     snapshot = open_current(store)
     source = LiveSource(store, lambda: snapshot)
     source.refresh()
+    source.prefault()  # as the server does, beside the first calls
     return source.get()
 
 

@@ -21,7 +21,6 @@ from benchmarks.standard_chain import (
     boost_in_child,
     copy_store,
     ingest_in_child,
-    make_chain,
     remove_store,
     rescore_in_child,
 )
@@ -95,23 +94,22 @@ def test_a_night_beside_window_features_and_trees(chain: Chain, night: Night, qu
     report("rescore_stages", "Seconds by stage, of both threads together but for the first and the last", stages)
 
 
-def test_two_workers_against_one(chain: Chain, quick: bool, rounds: int, report: Report) -> None:
-    smaller = chain if quick else make_chain(chain.scratch, chain.config.num_customers // 10)
-    store = _trained(smaller, chain.scratch / "store-rescore-ray")
+def test_two_workers_against_one(chain: Chain, rounds: int, report: Report) -> None:
+    store = _trained(chain, chain.scratch / "store-rescore-ray")
     rows = []
     for num_workers in (1, 2):
         runs = []
         for _ in range(rounds):
             shutil.rmtree(store / "snapshots", ignore_errors=True)
-            options = ("--full", "--ray", num_workers, "--warm-up-us", smaller.as_of_us - 7 * DAY_US)
-            runs.append(rescore_in_child(store, smaller.as_of_us, *options))
+            options = ("--full", "--ray", num_workers, "--warm-up-us", chain.as_of_us - 7 * DAY_US)
+            runs.append(rescore_in_child(store, chain.as_of_us, *options))
         taken = _median(runs)
         rows.append({"workers": num_workers, "seconds": taken["seconds"], "score_s": taken["score_s"]})
     for row in rows:
         row["times_one"] = rows[0]["score_s"] / row["score_s"]
         row["at_least"] = _LEAST_TIMES_ONE_WORKER if row is rows[1] else ""
     remove_store(store)
-    report("rescore_ray", f"A full rescoring on Ray, {smaller.name}", rows)
+    report("rescore_ray", f"A full rescoring on Ray, {chain.name}", rows)
 
 
 @pytest.fixture

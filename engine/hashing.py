@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import xxhash
 from numpy.typing import NDArray
 
 from kernels import hash_strings
-from kernels.registry import resolve
 
 _INSTANT_BYTES = 8
 
@@ -24,8 +24,7 @@ def hash_texts(texts: pa.StringArray) -> NDArray[np.uint64]:
 
 def hash_text(text: str) -> int:
     """The same of one text, without an Arrow array around it."""
-    data = np.frombuffer(text.encode(), np.uint8)
-    return int(resolve("cpu").hash_strings(data, np.array([0, len(data)], np.int64))[0])
+    return xxhash.xxh64_intdigest(text.encode())
 
 
 def hash_instants(timestamp_us: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import resource
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,7 +20,9 @@ from engine.history.events import CODE_COLUMNS, find_text
 from engine.history.history import HISTORY_FOLDER, History
 from engine.history.manifest import PartRecord
 from engine.history.parts import first_events, map_part, names_of
+from engine.prefault import prefault
 from engine.schema import EVENT_SCHEMA
+from engine.storage import is_remote
 
 # Of the file descriptors that a process may have: a part holds two, and a snapshot one for each bucket.
 _SHARE_KEPT_OPEN = 1 / 3
@@ -79,6 +81,25 @@ class CustomerLookup:
             num_settled = found.num_events if is_settled else min(num_settled, merged.num_kept)
         return None if found is None else FoundCustomer(events=found, num_settled=num_settled)
 
+    def prefault(self, *, most_bytes: int, is_wanted: Callable[[], bool]) -> int:
+        """Open the parts and map their pages, so that no look-up has to wait for that; returns the bytes mapped.
+
+        most_bytes : for a history that is larger its later buckets are left as they are
+        is_wanted  : asked before each part; False ends it
+        raises     : IntegrityError where a part is gone or damaged
+
+        A remote history is left alone: its parts are fetched whole, when they are asked for.
+        """
+        if is_remote(self._folder):
+            return 0
+        num_bytes = 0
+        for place, record in enumerate(part for parts in self._parts.values() for part in parts):
+            left = most_bytes - num_bytes
+            if record.customers_bytes + record.events_bytes > left or place >= self._num_kept_open or not is_wanted():
+                break
+            num_bytes += sum(map(prefault, self._open_part(record).batches))
+        return num_bytes
+
     def _open_part(self, record: PartRecord) -> _OpenPart:
         with self._lock:
             part = self._open.get(record.path)
@@ -88,6 +109,7 @@ class CustomerLookup:
         customers, events = map_part(self._folder, record)  # outside the lock: threads open parts side by side
         names = names_of(events, self._folder / record.files[1][0])
         part = _OpenPart(
+            batches=(customers, events),
             customer_ids=customers.column("customer_id"),
             stops=np.append(first_events(customers, events, self._folder / record.files[0][0]), events.num_rows),
             columns={name: events.column(name).to_numpy(zero_copy_only=True) for name in EVENT_SCHEMA.names},
@@ -104,6 +126,7 @@ class CustomerLookup:
 class _OpenPart:
     """A mapped part; customer i owns rows [stops[i], stops[i + 1])."""
 
+    batches: tuple[pa.RecordBatch, pa.RecordBatch]
     customer_ids: pa.StringArray
     stops: NDArray[np.int64]
     columns: Mapping[str, NDArray[np.generic]]

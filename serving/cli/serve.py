@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import click
@@ -26,9 +25,8 @@ def serve(store: Place, listen: str) -> None:
     Services: ebbtide.v1.ScoringService, grpc.health.v1.Health and server reflection. A newer snapshot is picked up while serving.
     If the current one is damaged, the previous one is served meanwhile. If there is none yet, calls are told what to run.
     """
-    from serving.service.server import ServerConfig
-    from serving.service.server import serve as run
+    from serving.service.server import ServerConfig, run
 
     check_is_there(store)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    asyncio.run(run(ServerConfig(store=store, listen=listen)))
+    run(ServerConfig(store=store, listen=listen))

@@ -16,7 +16,7 @@ from serving.risk import DEFAULT_THRESHOLDS, Grade, risk_scores
 from serving.service.known import KnownCustomers
 from serving.service.paging import PageToken, digest_filters
 from serving.service.reasoning import SnapshotReasons, why_no_reasons
-from serving.service.rows import score_batch
+from serving.service.rows import score_batch, score_one
 from serving.snapshots import Snapshot
 from serving.wire.batches import customer_scores, split_for_messages
 
@@ -82,8 +82,11 @@ def score_customer(
     row = snapshot.lookup(customer_id)
     if row is None:
         return None
-    rows = snapshot.slice(row, row + 1, with_memory=reasons is not None)
-    (score,) = customer_scores(score_batch(snapshot, rows, horizon, reasons))
+    if reasons is None:
+        score = score_one(snapshot, row, customer_id, horizon)
+    else:
+        rows = snapshot.slice(row, row + 1, with_memory=True)
+        (score,) = customer_scores(score_batch(snapshot, rows, horizon, reasons))
     return CustomerAnswer(customer=score, ineligible_reason=None, context=context_of(snapshot, horizon))
 
 

@@ -5,7 +5,8 @@ A row number counts through the buckets in order, so it names a customer of the 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,12 +14,26 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.hashing import bucket_of
+from engine.hashing import bucket_of, hash_text
 from engine.history.events import find_text
 from serving.snapshots.manifest import SnapshotInputs, SnapshotManifest
 from serving.snapshots.ranking import Ranking, rank
 from serving.snapshots.schema import MEMORY_COLUMNS
 from serving.snapshots.search import find_strings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Columns:
+    """What is served of a bucket, as views.
+
+    values   : name -> [num_rows]             the columns of numbers
+    survival : float32[num_rows, num_bins]
+    store_id : string[num_rows]
+    """
+
+    values: Mapping[str, NDArray[Any]]
+    survival: NDArray[np.float32]
+    store_id: pa.StringArray
 
 
 class Snapshot:
@@ -38,6 +53,8 @@ class Snapshot:
         self.batches = tuple(file.select([name for name in file.schema.names if name not in MEMORY_COLUMNS]) for file in files)
         self.memories = tuple(file.select(list(MEMORY_COLUMNS)) for file in files)
         self.edges_days = np.asarray(manifest.inputs.edges_days)  # float64[num_bins]
+        self._ids = tuple(file.column("customer_id") for file in files)
+        self._columns: list[Columns | None] = [None] * len(self.files)  # by bucket, where they were asked for
         self._starts = np.cumsum([0, *(batch.num_rows for batch in self.batches)])  # int64[num_buckets + 1]
 
     @property
@@ -54,8 +71,8 @@ class Snapshot:
 
     def lookup(self, customer_id: str) -> int | None:
         """Row of a customer, or None."""
-        bucket = int(bucket_of(pa.array([customer_id], pa.string()), len(self.batches))[0])
-        row = find_text(self.batches[bucket].column("customer_id"), customer_id)
+        bucket = hash_text(customer_id) % len(self._ids)
+        row = find_text(self._ids[bucket], customer_id)
         return None if row < 0 else int(self._starts[bucket]) + row
 
     def lookup_many(self, customer_ids: pa.StringArray) -> NDArray[np.int64]:
@@ -66,9 +83,17 @@ class Snapshot:
         """
         rows = np.full(len(customer_ids), -1, np.int64)
         for bucket, places in _groups(bucket_of(customer_ids, len(self.batches))):
-            found = find_strings(self.batches[bucket].column("customer_id"), customer_ids.take(pa.array(places)))
+            found = find_strings(self._ids[bucket], customer_ids.take(pa.array(places)))
             rows[places] = np.where(found < 0, -1, found + self._starts[bucket])
         return rows
+
+    def at(self, row: int) -> tuple[Columns, int]:
+        """What is served of the bucket that holds a row, and where in it the row is: to read one customer without a batch."""
+        bucket = int(np.searchsorted(self._starts, row, side="right")) - 1
+        columns = self._columns[bucket]
+        if columns is None:  # two threads may both come here, and make the same
+            columns = self._columns[bucket] = _columns_of(self.batches[bucket])
+        return columns, row - int(self._starts[bucket])
 
     def take(self, rows: NDArray[np.int64] | NDArray[np.int32], *, with_memory: bool = False) -> pa.RecordBatch:
         """The given rows, in the given order, as one record batch; with MEMORY_COLUMNS if asked."""
@@ -104,6 +129,15 @@ class Snapshot:
         """Who is most at risk; sorted at first use."""
         table = pa.Table.from_batches(self.batches)
         return rank(table["churn_probability"].to_numpy(), table["customer_id"], table["store_id"])
+
+
+def _columns_of(batch: pa.RecordBatch) -> Columns:
+    names = set(batch.schema.names) - {"customer_id", "store_id", "survival"}
+    return Columns(
+        values={name: batch.column(name).to_numpy() for name in names},
+        survival=survival(batch),
+        store_id=batch.column("store_id"),
+    )
 
 
 def survival(batch: pa.RecordBatch) -> NDArray[np.float32]:

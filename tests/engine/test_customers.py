@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from engine.hashing import hash_text
-from engine.history import History
+from engine.history import History, customers
 from engine.history.customer_events import CustomerEvents, NameBook, merge, sort_events
 from engine.history.customers import CustomerLookup, FoundCustomer
+from engine.history.parts import map_part
 from engine.ingest import ingest
 from engine.schema import EVENT_SCHEMA
 from engine.upkeep import compact
@@ -90,6 +91,27 @@ def test_where_the_earlier_parts_are_gone_nothing_is_settled(tmp_path: Path) -> 
         merged = find(History.open(store), "a", settled)
         assert merged is not None
         assert (merged.num_settled, merged.events.num_events) == (0, 2)
+
+
+def test_prefaulting_opens_the_parts_that_fit_for_as_long_as_it_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history = take_in(tmp_path / "store", random_rows(0), "1.csv")
+    opened: list[str] = []
+    monkeypatch.setattr(customers, "map_part", lambda folder, part: [opened.append(part.path), map_part(folder, part)][1])
+    first, *others = history.manifest.parts
+    assert others
+    lookup = CustomerLookup(history)
+    assert lookup.prefault(most_bytes=1 << 40, is_wanted=lambda: False) == 0
+    lookup.prefault(most_bytes=first.customers_bytes + first.events_bytes, is_wanted=lambda: True)
+    assert opened == [first.path]
+    num_bytes = lookup.prefault(most_bytes=1 << 40, is_wanted=lambda: True)
+    assert opened == [part.path for part in history.manifest.parts]
+    assert 0 <= num_bytes <= sum(part.customers_bytes + part.events_bytes for part in history.manifest.parts)
+    for number in range(12):
+        customer_id = f"kunde {number}"
+        lookup.find(customer_id, hash_text(customer_id) % history.num_buckets, settled={})
+    assert len(opened) == len(history.manifest.parts)  # no look-up had to open one
 
 
 def events(*rows: tuple[int, int, int, int, str]) -> CustomerEvents:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-import pytest
+import xxhash
 
 from engine.hashing import bucket_of, hash_instants, hash_text, hash_texts
 
@@ -19,7 +19,6 @@ def test_slices_and_nulls_hash_as_the_texts_they_hold() -> None:
 
 
 def test_the_hash_is_xxh64_of_utf8() -> None:
-    xxhash = pytest.importorskip("xxhash", reason="the xxhash package is not installed")
     texts = ["", "a", "17850", "häßlich", "x" * 99]
     assert hash_texts(pa.array(texts)).tolist() == [xxhash.xxh64_intdigest(text.encode()) for text in texts]
     moments = [0, -1, 1_512_203_415_000_000]

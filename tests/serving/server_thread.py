@@ -8,6 +8,8 @@ from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import uvloop
+
 from serving.service.server import Server, ServerConfig
 
 _Result = TypeVar("_Result")
@@ -24,7 +26,7 @@ class ServerThread:
     """
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="ebbtide-server", daemon=True)
         self._servers: list[Server] = []
 

@@ -45,8 +45,12 @@ class FittedModel:
 
     def season_level(self, situation: NDArray[np.float32]) -> NDArray[np.float64]:
         """What the season adds to the log rates of every bin: float64[...] of raw situations float32[..., features]."""
-        powers = self.network.season.detach().cpu().numpy().astype(np.float64)
-        return np.asarray(season_ahead(situation).astype(np.float64) @ powers)
+        return np.asarray(season_ahead(situation).astype(np.float64) @ self.season_powers)
+
+    @property
+    def season_powers(self) -> NDArray[np.float64]:
+        """float64[len(SEASON_DAYS)]: of what the season promises, by which all rates are multiplied."""
+        return self.network.season.detach().cpu().numpy().astype(np.float64)
 
     @property
     def gru_weights(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

@@ -18,6 +18,7 @@ from kernels.cpu.forward_one import roll_state, run_head
 from training.inference.fitted import FittedModel
 from training.inference.outlook import Outlook
 from training.network.hazard import HIGHEST_LOG_RATE, LOWEST_LOG_RATE, bin_widths
+from training.network.season import season_level_of_one
 from training.network.tokens import customer_tokens
 
 Floats = NDArray[np.float32]
@@ -32,6 +33,7 @@ class SingleForward:
         self._gru = (_transposed(input_weight), _transposed(state_weight), input_bias, state_bias)
         self._purchases = _Head([*model.network.body, model.network.rates])
         self._spend = _Head([*model.network.spend_body, model.network.spend_rates])
+        self._season_powers = model.season_powers.tolist()
         self._widths = bin_widths(model.edges_days).astype(np.float32)
 
     def roll(self, state: Floats, partition: Partition, begin: int, end: int) -> Floats:
@@ -57,7 +59,7 @@ class SingleForward:
         scale = self._model.spend_scale
         hazard = self._purchases.look_ahead(inputs, self._widths, 0.0)
         spend = self._spend.look_ahead(inputs, self._widths, math.log(scale.usual_order_of_one(situation)))
-        level = math.exp(self._model.season_level(situation))
+        level = math.exp(season_level_of_one(situation, self._season_powers))
         hazard *= level
         spend *= level * scale.mean
         return Outlook(survival=self._model.calibration.apply_to_hazard(hazard), spend=spend)

@@ -12,6 +12,9 @@ source : an offset in a generalised linear model, McCullagh & Nelder (1989), ch.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,3 +33,12 @@ def first_powers(horizon_days: float) -> NDArray[np.float32]:
 def season_ahead(situation: NDArray[np.float32]) -> NDArray[np.float32]:
     """What the season promises: float32[n, len(SEASON_DAYS)] of raw situations, 0 where it is not known."""
     return np.nan_to_num(situation[..., list(SEASON_AHEAD)])
+
+
+def season_level_of_one(situation: NDArray[np.float32], powers: Sequence[float]) -> float:
+    """What the season adds to the log rates of one customer, from the raw float32[features], without NumPy's 40 us for it.
+
+    powers : [len(SEASON_DAYS)]
+    """
+    promised = (float(situation[place]) for place in SEASON_AHEAD)
+    return sum(power * ahead for power, ahead in zip(powers, promised, strict=True) if not math.isnan(ahead))

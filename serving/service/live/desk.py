@@ -32,6 +32,7 @@ class LiveDesk:
         )
         self.is_ready = asyncio.Event()  # once it is known whether there are live scores, and why not
         self._refreshing = ThreadPoolExecutor(1, thread_name_prefix="ebbtide-live-source")
+        self._prefaulting = ThreadPoolExecutor(1, thread_name_prefix="ebbtide-live-prefault")
 
     async def run(self, answer: Callable[[LiveState, Any], CustomerAnswer], request: Any) -> CustomerAnswer:
         """What `answer` says to a request.
@@ -62,10 +63,14 @@ class LiveDesk:
     async def refresh(self) -> None:
         """Take up the newest snapshot and history."""
         try:
-            await asyncio.get_running_loop().run_in_executor(self._refreshing, self._source.refresh)
+            is_news = await asyncio.get_running_loop().run_in_executor(self._refreshing, self._source.refresh)
         finally:
             self.is_ready.set()
+        if is_news:
+            self._prefaulting.submit(self._source.prefault)
 
     def close(self) -> None:
+        self._source.close()
         self._threads.shutdown()
         self._refreshing.shutdown()
+        self._prefaulting.shutdown(cancel_futures=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from engine.activity import DailyActivity
 from engine.history import History
 from engine.history.customers import CustomerLookup
 from engine.history.events import find_text
+from engine.prefault import prefault
 from serving.snapshots import Snapshot, floats
 from training.bundles.bundle import Bundle
 from training.inference import SingleForward
@@ -61,6 +63,18 @@ class LiveState:
         self.model = bundle.model
         self.state_size = bundle.model.state_size
         self._memories = [(memory.column("num_events").to_numpy(), floats(memory, "state")) for memory in snapshot.memories]
+
+    def prefault(self, *, most_bytes: int, is_wanted: Callable[[], bool]) -> int:
+        """Map what a call may look at, before there is one; returns the bytes mapped.
+
+        most_bytes, is_wanted, raises : as `CustomerLookup.prefault` has them
+        """
+        num_bytes = 0
+        for batch, memory in zip(self.snapshot.batches, self.snapshot.memories, strict=True):
+            if num_bytes > most_bytes or not is_wanted():
+                return num_bytes
+            num_bytes += prefault(batch.select(["customer_id"])) + prefault(memory.select(["num_events", "state"]))
+        return num_bytes + self.lookup.prefault(most_bytes=most_bytes - num_bytes, is_wanted=is_wanted)
 
     def recall(self, customer_id: str, hashed: int) -> Memory | None:
         """What the snapshot remembers of a customer; None where it has no row.

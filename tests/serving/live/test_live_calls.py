@@ -38,17 +38,8 @@ OLD_US, FAR_US = TRAINED_AS_OF_US - DAY_US, TRAINED_AS_OF_US + 500 * DAY_US
 
 
 @pytest.fixture(scope="module")
-def store(trained_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    copy = tmp_path_factory.mktemp("live") / "store"
-    shutil.copytree(trained_store, copy, ignore=shutil.ignore_patterns("snapshots"))
-    with InlineExecutor() as executor:
-        rescore(copy, as_of_us=TRAINED_AS_OF_US, executor=executor, device="cpu")
-    return copy
-
-
-@pytest.fixture(scope="module")
-def live_server(server_thread: ServerThread, store: Path) -> Iterator[Server]:
-    server = server_thread.start(ServerConfig(store=store, listen="127.0.0.1:0", poll_interval_s=0.05, stop_grace_s=1.0))
+def live_server(server_thread: ServerThread, scored_store: Path) -> Iterator[Server]:
+    server = server_thread.start(ServerConfig(store=scored_store, listen="127.0.0.1:0", poll_interval_s=0.05, stop_grace_s=1.0))
     yield server
     server_thread.stop(server)
 
@@ -240,10 +231,10 @@ def test_the_longest_history_is_taken(client: EbbtideClient) -> None:
 
 
 def test_a_server_without_the_model_answers_from_the_snapshot_alone(
-    server_thread: ServerThread, store: Path, tmp_path: Path
+    server_thread: ServerThread, scored_store: Path, tmp_path: Path
 ) -> None:
     replica = tmp_path / "replica"
-    shutil.copytree(store, replica, ignore=shutil.ignore_patterns("models"))
+    shutil.copytree(scored_store, replica, ignore=shutil.ignore_patterns("models"))
     server = server_thread.start(ServerConfig(store=replica, listen="127.0.0.1:0", stop_grace_s=1.0))
     with EbbtideClient(server.target) as client:
         assert client.score(WHO).customer is not None
@@ -253,7 +244,7 @@ def test_a_server_without_the_model_answers_from_the_snapshot_alone(
             client.score_history([BOUGHT])
     server_thread.stop(server)
 
-    shutil.copytree(store / "models", replica / "models")
+    shutil.copytree(scored_store / "models", replica / "models")
     remove_tree(replica / "history")
     server = server_thread.start(ServerConfig(store=replica, listen="127.0.0.1:0", stop_grace_s=1.0))
     with EbbtideClient(server.target) as client:
@@ -264,10 +255,10 @@ def test_a_server_without_the_model_answers_from_the_snapshot_alone(
 
 
 def test_what_was_ingested_since_the_snapshot_counts_in_live_scores_alone(
-    server_thread: ServerThread, store: Path, tmp_path: Path
+    server_thread: ServerThread, scored_store: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "moving"
-    shutil.copytree(store, copy)
+    shutil.copytree(scored_store, copy)
     server = server_thread.start(ServerConfig(store=copy, listen="127.0.0.1:0", poll_interval_s=0.02, stop_grace_s=1.0))
     with EbbtideClient(server.target) as client:
         snapshot, before = client.score(WHO), client.score(WHO, as_of_us=TRAINED_AS_OF_US)
@@ -294,7 +285,7 @@ def test_what_was_ingested_since_the_snapshot_counts_in_live_scores_alone(
 
 
 def test_more_live_calls_than_the_server_takes_are_refused_and_others_go_on(
-    server_thread: ServerThread, store: Path, monkeypatch: pytest.MonkeyPatch
+    server_thread: ServerThread, scored_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entered, release = Gate(), Gate()
 
@@ -306,7 +297,7 @@ def test_more_live_calls_than_the_server_takes_are_refused_and_others_go_on(
     from serving.service.live.requests import answer_customer as answer
 
     monkeypatch.setattr("serving.service.servicer.answer_customer", hold)
-    config = ServerConfig(store=store, listen="127.0.0.1:0", num_live_threads=1, max_live_calls=1, stop_grace_s=1.0)
+    config = ServerConfig(store=scored_store, listen="127.0.0.1:0", num_live_threads=1, max_live_calls=1, stop_grace_s=1.0)
     server = server_thread.start(config)
     with EbbtideClient(server.target, timeout_s=60) as client, ThreadPoolExecutor(1) as threads:
         held = threads.submit(client.score, WHO, as_of_us=TRAINED_AS_OF_US)

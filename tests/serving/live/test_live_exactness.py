@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.executors import InlineExecutor
 from engine.history import History
 from engine.ingest import ingest
 from engine.instants import DAY_US, format_instant
@@ -21,7 +20,6 @@ from engine.schema import EventKind
 from engine.upkeep import compact
 from serving.answers import CustomerAnswer, CustomerEvent
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
-from serving.rescoring.rescore import rescore
 from serving.rescoring.scorer import score_partition
 from serving.service.live.requests import answer_customer, answer_history
 from serving.service.live.source import LiveSource
@@ -33,16 +31,6 @@ from training.inference import SingleForward
 from training.registry import champion
 
 CUSTOMER = "customer 17"
-
-
-@pytest.fixture(scope="module")
-def scored_store(trained_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The trained store with a snapshot as of the day it was trained for, while its history reaches two months further."""
-    store = tmp_path_factory.mktemp("scored") / "store"
-    shutil.copytree(trained_store, store, ignore=shutil.ignore_patterns("snapshots"))
-    with InlineExecutor() as executor:
-        rescore(store, as_of_us=TRAINED_AS_OF_US, executor=executor, device="cpu")
-    return store
 
 
 @pytest.fixture

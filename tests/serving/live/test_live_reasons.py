@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from engine.executors import InlineExecutor
 from engine.instants import DAY_US
 from serving.answers import CustomerAnswer, CustomerEvent, Reasons
 from serving.cli import main
 from serving.client import EbbtideClient
-from serving.rescoring.rescore import rescore
 from serving.service.server import Server, ServerConfig
 from serving.wire.reasons import NUM_REASONS
 from tests.serving.conftest import TRAINED_AS_OF_US
@@ -25,12 +22,8 @@ BOUGHT = CustomerEvent(time_us=TRAINED_AS_OF_US + 3600_000_000, amount_minor=125
 
 
 @pytest.fixture(scope="module")
-def live_server(server_thread: ServerThread, trained_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    store = tmp_path_factory.mktemp("live-reasons") / "store"
-    shutil.copytree(trained_store, store, ignore=shutil.ignore_patterns("snapshots"))
-    with InlineExecutor() as executor:
-        rescore(store, as_of_us=TRAINED_AS_OF_US, executor=executor, device="cpu")
-    server = server_thread.start(ServerConfig(store=store, listen="127.0.0.1:0", stop_grace_s=1.0))
+def live_server(server_thread: ServerThread, scored_store: Path) -> Iterator[Server]:
+    server = server_thread.start(ServerConfig(store=scored_store, listen="127.0.0.1:0", stop_grace_s=1.0))
     yield server
     server_thread.stop(server)
 

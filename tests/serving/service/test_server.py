@@ -215,8 +215,8 @@ def test_a_server_that_is_silent_is_a_remote_error() -> None:
 def test_sigterm_ends_a_server_process_gracefully(tmp_path: Path, write_snapshot: WriteSnapshot) -> None:
     write_snapshot(tmp_path, num_customers=10)
     code = (
-        "import asyncio, logging, sys; from pathlib import Path; from serving.service.server import ServerConfig, serve; "
-        "logging.basicConfig(level=logging.INFO); asyncio.run(serve(ServerConfig(store=Path(sys.argv[1]), listen='127.0.0.1:0')))"
+        "import logging, sys; from pathlib import Path; from serving.service.server import ServerConfig, run; "
+        "logging.basicConfig(level=logging.INFO); run(ServerConfig(store=Path(sys.argv[1]), listen='127.0.0.1:0'))"
     )
     root = Path(__file__).resolve().parents[3]
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=root, stderr=subprocess.PIPE, text=True)

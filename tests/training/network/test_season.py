@@ -61,9 +61,10 @@ def test_hazards_and_spend_are_multiplied_for_everybody(trained: TrainedModel) -
     np.testing.assert_allclose(hazards[1] - hazards[0], 0.45 * slope, atol=1e-6)
 
 
-def test_one_customer_is_told_the_season_of_the_batch(trained: TrainedModel) -> None:
+@pytest.mark.parametrize("season", [(-0.6, 0.3), (np.nan, 0.3), (np.nan, np.nan)])
+def test_one_customer_is_told_the_season_of_the_batch(trained: TrainedModel, season: tuple[float, float]) -> None:
     states = np.random.default_rng(1).normal(size=(_NUM, trained.model.state_size)).astype(np.float32)
-    model, situation = with_powers(trained.model, 0.7, -0.2), situations(-0.6, 0.3)
+    model, situation = with_powers(trained.model, 0.7, -0.2), situations(*season)
     outlook, forward = look_ahead(model, states, situation), SingleForward(model)
     for row in range(_NUM):
         alone = forward.look_ahead(states[row], situation[row])
