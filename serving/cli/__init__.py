@@ -46,9 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _EXIT_FAILED
     except FileNotFoundError as error:
         where = error.filename or error
-        return _fail(
-            f"{where}: is not there; if the store was moved or removed meanwhile, put it back and run again", _EXIT_FAILED
-        )
+        return _fail(f"{where}: not found; if the store was moved or removed meanwhile, put it back and run again", _EXIT_FAILED)
     except OSError as error:
         refusal = refusal_of(error, "the store")
         if refusal is None:

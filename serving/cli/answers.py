@@ -8,18 +8,20 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from engine.instants import DAY_US, format_instant
-from serving.cli.output import console, count, literal, table
+from serving.cli.output import console, count, literal, print_prose, table
 
 if TYPE_CHECKING:
     from serving.answers import AtRiskPage, CustomerAnswer, CustomerScore, Reason, Reasons, ScoreContext
 
 # A smaller reason tells a person nothing.
 _LEAST_POINTS = 0.5
+# Where the sentence of a reason begins, behind its points.
+_INDENT = 12
 _TIER_STYLES = {"RED": "bold red", "YELLOW": "yellow", "BLUE": "blue"}
 _REASONS = {
-    "NO_RECENT_PURCHASE": "no purchase in the last {active_within_days} days: already lost",
+    "NO_RECENT_PURCHASE": "no purchase in the last {active_within_days} days, already lost",
     "NO_PURCHASE_BEFORE_AS_OF": "no purchase before {as_of}",
-    "NOT_YET_RESCORED": "came after the snapshot was made: the next rescoring has them",
+    "NOT_YET_RESCORED": "joined after the snapshot was made; the next rescoring will score them",
 }
 
 
@@ -65,7 +67,7 @@ def print_answers(customer_ids: Sequence[str], answers: Sequence[CustomerAnswer]
         style = _TIER_STYLES[customer.tier.name]
         out.print(
             f"Customer [bold]{literal(customer_id)}[/]: [{style}]{customer.grade.name}[/], "
-            f"{_percent(customer.churn_probability)} likely not to buy within {context.horizon_days} days"
+            f"{_percent(customer.churn_probability)} risk of no purchase within {context.horizon_days} days"
         )
         where = f" at store {literal(customer.store_id)}" if customer.store_id else ""
         orders = count(customer.num_orders, "order")
@@ -88,14 +90,15 @@ def print_reasons(reasons: Reasons) -> None:
         return
     told = [reason for reason in reasons.strongest if abs(reason.points) >= _LEAST_POINTS]
     for reason in told:
-        out.print(f"    {_points(reason.points)}  {literal(reason.sentence)}")
+        print_prose(f"    {_points(reason.points)}  {literal(reason.sentence)}", indent=_INDENT)
     rest = reasons.other_points + sum(reason.points for reason in reasons.strongest if reason not in told)
     baseline, chain = reasons.baseline_churn_probability, reasons.chain_churn_probability
     if baseline == chain or not reasons.segment:
-        counted = f"counted from {_percent(baseline)}, usual in the chain"
+        counted = f"baseline {_percent(baseline)}, usual in the chain"
     else:
-        counted = f"counted from {_percent(baseline)}, usual for {literal(reasons.segment)}; {_percent(chain)} in the chain"
-    out.print(f"    {_points(rest)}  [dim]{'all else' if told else 'nothing stands out'}; {counted}[/]")
+        counted = f"baseline {_percent(baseline)}, usual for {literal(reasons.segment)} (whole chain {_percent(chain)})"
+    rest_of = "everything else" if told else "nothing stands out"
+    print_prose(f"    {_points(rest)}  [dim]{rest_of}; {counted}[/]", indent=_INDENT)
 
 
 def print_at_risk(page: AtRiskPage, store_id: str | None = None) -> None:
@@ -105,7 +108,9 @@ def print_at_risk(page: AtRiskPage, store_id: str | None = None) -> None:
     """
     if page.total_size == 0:
         nobody = f"Nobody eligible last bought at store {literal(store_id)}" if store_id is not None else "Nobody is eligible"
-        console().print(f"{nobody}; eligible is who bought in the {page.context.active_within_days} days before the as-of.")
+        console().print(
+            f"{nobody}: customers are eligible if they bought in the {page.context.active_within_days} days before the as-of."
+        )
         _print_context([page.context])
         return
     rows = [
@@ -125,7 +130,7 @@ def print_at_risk(page: AtRiskPage, store_id: str | None = None) -> None:
     out.print(table(columns, rows))
     out.print(
         f"{len(page.customers):,} of {count(page.total_size, 'customer')}; "
-        f"risk: no purchase within {page.context.horizon_days} days."
+        f"risk: no purchase within {page.context.horizon_days} days; grades run from R1, the worst, to B2."
     )
     _print_whys(page)
     _print_context([page.context])
@@ -175,4 +180,5 @@ def _points(points: float) -> str:
 
 def _days_ago(customer: CustomerScore, context: ScoreContext) -> str:
     days = (context.as_of_us - customer.last_purchase_us) // DAY_US
-    return "today" if days == 0 else "yesterday" if days == 1 else f"{days} days ago"
+    # Neither today nor yesterday: at a midnight, when chains are rescored, what is hours ago was the day before.
+    return "less than a day ago" if days == 0 else f"{count(days, 'day')} ago"

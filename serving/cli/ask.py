@@ -19,40 +19,42 @@ if TYPE_CHECKING:
     from serving.answers import CustomerAnswer, CustomerEvent
 
 target_option = click.option(
-    "--target", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT", help="Where `ebbtide serve` listens."
+    "--target", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT", help="Address of `ebbtide serve`."
 )
 timeout_option = click.option(
-    "--timeout-s", type=click.FloatRange(0.001), default=10.0, show_default=True, help="Limit of one call."
+    "--timeout-s", type=click.FloatRange(0.001), default=10.0, show_default=True, help="Time limit of each call, in seconds."
 )
 
 
 @click.command()
 @target_option
 @click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER_ID ...]")
-@click.option("--horizon-days", type=click.IntRange(min=1), help="Days ahead; by default those that the model was trained for.")
+@click.option(
+    "--horizon-days", type=click.IntRange(min=1), help="Days ahead; by default the horizon that the model was trained for."
+)
 @click.option(
     "--as-of",
     "as_of_us",
     type=Instant(),
-    help="Score now for this instant, UTC: 2018-01-09 or 2018-01-02T10:05:00Z. By default what the snapshot says, or with "
-    "events the instant just after the last of them.",
+    help="Score live as of this instant, UTC: 2018-01-09 or 2018-01-02T10:05:00Z. By default the as-of of the snapshot, or just "
+    "after the last event given.",
 )
 @click.option(
     "--event",
     "events",
     type=Event(),
     multiple=True,
-    help="What the customer did that the store may not know yet, repeatable: KIND TIME [AMOUNT] [NAME=VALUE ...], with the names "
-    "store, channel, order, quantity, discount, lines, products, categories, rating.",
+    help="Something the customer did that the store may not know yet; repeatable. KIND TIME [AMOUNT] [NAME=VALUE ...], where "
+    "NAME is store, channel, order, quantity, discount, lines, products, categories or rating.",
 )
 @click.option(
     "--history",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Score the customers of this file (as of `ebbtide ingest`) from what it says of them alone; all, or those named.",
+    help="Score the customers in this file (in the format of `ebbtide ingest`) from the file alone; all, or those named.",
 )
-@click.option("--column", "assignments", multiple=True, metavar="FIELD=NAME", help="With --history: as of `ebbtide ingest`.")
-@click.option("--timestamp-format", metavar="FORMAT", help="With --history: as of `ebbtide ingest`.")
+@click.option("--column", "assignments", multiple=True, metavar="FIELD=NAME", help="With --history: as for `ebbtide ingest`.")
+@click.option("--timestamp-format", metavar="FORMAT", help="With --history: as for `ebbtide ingest`.")
 @timeout_option
 @json_option
 def score(
@@ -67,14 +69,14 @@ def score(
     timeout_s: float,
     as_json: bool,
 ) -> None:
-    """How likely customers are to stop buying.
+    """How likely the given customers are to stop buying.
 
     \b
-    From the snapshot:          ebbtide score 1 17
-    A week later:               ebbtide score --as-of 2018-01-08 1
+    From the snapshot:        ebbtide score 1 17
+    A week later:             ebbtide score --as-of 2018-01-08 1
     With what the till just saw:
       ebbtide score --event 'purchase 2018-01-02T10:00:00Z 12.50 store=438' 1
-    Of people in no store:      ebbtide score --history log.csv --as-of 2018-01-08
+    People not in the store:  ebbtide score --history log.csv --as-of 2018-01-08
     """
     from serving.client import EbbtideClient
 
@@ -141,12 +143,12 @@ def _questions(
 
 @click.command("at-risk")
 @target_option
-@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many customers.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many customers to list.")
 @click.option("--store-id", help="Only customers who last bought at this store.")
 @timeout_option
 @json_option
 def at_risk(target: str, limit: int, store_id: str | None, timeout_s: float, as_json: bool) -> None:
-    """The customers most likely to stop buying, the worst first."""
+    """The customers most likely to stop buying, most at risk first."""
     from serving.client import EbbtideClient
 
     with EbbtideClient(target, timeout_s=timeout_s) as client:

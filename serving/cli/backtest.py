@@ -14,13 +14,13 @@ import click
 from engine.instants import format_instant
 from engine.storage import Place
 from serving.cli.options import Instant, active_option, seed_option, store_option
-from serving.cli.output import console, json_option, literal, print_json, stage, table
+from serving.cli.output import console, json_option, literal, print_json, print_prose, stage, table
 
 if TYPE_CHECKING:
     from training.backtest import Backtest, Judgement, Window
 
 _METRICS: tuple[tuple[str, str, int, Callable[[float], float]], ...] = (
-    # key in metrics.json, heading, decimals, how good a value is; all fit beside the longest name within 100 columns
+    # key in metrics.json, heading, decimals, how good a value is; the first six fit beside the longest name within 80 columns
     ("auc", "ROC-AUC", 4, float),
     ("average_precision", "avg. prec.", 4, float),
     ("brier", "Brier", 4, neg),
@@ -30,12 +30,14 @@ _METRICS: tuple[tuple[str, str, int, Callable[[float], float]], ...] = (
     ("top_decile_lift", "decile lift", 2, float),
     ("expected_maximum_profit", "max. profit", 3, float),
 )
+# Columns of a terminal from which all of them fit.
+_WIDE, _NUM_NARROW = 100, 6
 _VALUE_METRICS = (
     # key in metrics.json, heading, decimals
     ("mean_absolute_error", "mean abs. error", 2),
     ("root_mean_square_error", "RMSE", 2),
-    ("spearman", "rank correlation", 3),
-    ("total_ratio", "total / real total", 3),
+    ("spearman", "rank corr.", 3),
+    ("total_ratio", "predicted/actual", 3),
 )
 _QUICK, _ALL = "quick", "all"
 
@@ -48,7 +50,7 @@ _QUICK, _ALL = "quick", "all"
     type=Instant(),
     multiple=True,
     required=True,
-    help="An origin, UTC: 2017-12-02 or 2017-12-02T08:00:00Z; repeat it for rolling origins, each with a training of its own.",
+    help="Forecast origin, UTC: 2017-12-02 or 2017-12-02T08:00:00Z. Repeat it for rolling origins; a model is trained for each.",
 )
 @click.option(
     "--horizon-days",
@@ -57,16 +59,19 @@ _QUICK, _ALL = "quick", "all"
     multiple=True,
     default=(30,),
     show_default=True,
-    help="Churn: no purchase within this many days; repeat it to judge more from the same trainings, which aim at the first.",
+    help="Churn means no purchase within this many days. Repeat it to judge more horizons with the same models, which are "
+    "trained for the first.",
 )
 @active_option
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="For the results.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), required=True, metavar="DIR", help="Folder for the results."
+)
 @click.option(
     "--baselines",
     default=_QUICK,
     show_default=True,
     metavar="LIST",
-    help="What to compare with: quick, all (quick and lightgbm_tuned, which takes minutes), or names with commas between.",
+    help="What to compare with: quick, all (quick plus lightgbm_tuned, which takes minutes), or a comma-separated list.",
 )
 @click.option(
     "--tuning-trials",
@@ -74,17 +79,17 @@ _QUICK, _ALL = "quick", "all"
     metavar="N",
     default=40,
     show_default=True,
-    help="Budget of the search behind lightgbm_tuned, at each origin.",
+    help="Trials of lightgbm_tuned at each origin.",
 )
 @click.option(
     "--tuned",
     "study_name",
     metavar="STUDY",
-    help="Train with the best settings of this study of `ebbtide tune`, which must not be of a later as-of than any origin; "
-    "lightgbm_tuned joins the baselines, and gets as many trials as the study has.",
+    help="Train with the best settings of this `ebbtide tune` study, whose as-of must not be later than any origin. Adds "
+    "lightgbm_tuned to the baselines, with as many trials as the study has.",
 )
 @click.option(
-    "--resamples", type=click.IntRange(10, 1_000_000), default=1000, show_default=True, metavar="N", help="Of the bootstrap."
+    "--resamples", type=click.IntRange(10, 1_000_000), default=1000, show_default=True, metavar="N", help="Bootstrap resamples."
 )
 @click.option(
     "--customer-value",
@@ -92,12 +97,17 @@ _QUICK, _ALL = "quick", "all"
     default=200.0,
     show_default=True,
     metavar="MONEY",
-    help="What a customer who stays is worth; for the expected profit, as the two costs are.",
+    help="Worth of a customer who stays; with the two costs, the basis of the expected profit.",
 )
 @click.option(
-    "--offer-cost", type=float, default=10.0, show_default=True, metavar="MONEY", help="Of the offer to each who takes it."
+    "--offer-cost",
+    type=float,
+    default=10.0,
+    show_default=True,
+    metavar="MONEY",
+    help="Cost of the offer for each customer who accepts it.",
 )
-@click.option("--contact-cost", type=float, default=1.0, show_default=True, metavar="MONEY", help="Of each contact.")
+@click.option("--contact-cost", type=float, default=1.0, show_default=True, metavar="MONEY", help="Cost of each contact.")
 @seed_option
 @json_option
 def backtest(
@@ -116,11 +126,11 @@ def backtest(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Train on what was known before the as-of, score at the as-of, and compare with what then happened.
+    """Train on events before the as-of, score at the as-of, and compare with what happened after it.
 
-    Beside ebbtide the same is asked of baselines: LightGBM, tuned or not, logistic regression, MBG/NBD, recency, frequency and a
-    constant. Writes DIR/report.html for people, DIR/metrics.json for programs and DIR/predictions.parquet (customer_id,
-    churn_probability, churned, as_of, horizon_days).
+    Baselines answer the same question: LightGBM (tuned or not), logistic regression, MBG/NBD, recency, frequency and a constant.
+    Writes DIR/report.html for people, DIR/metrics.json for programs and DIR/predictions.parquet (customer_id, churn_probability,
+    churned, as_of, horizon_days).
     """
     from engine.history import History
     from serving.risk import DEFAULT_THRESHOLDS
@@ -169,10 +179,12 @@ def print_backtest(result: Backtest) -> None:
 
 
 def _print_pooled(result: Backtest, window: Window, judgement: Judgement) -> None:
+    out = console()
+    shown = _METRICS if out.width >= _WIDE else _METRICS[:_NUM_NARROW]
     rows = []
     for model, metrics in judgement.metrics.items():
         cells = [model]
-        for key, _, decimals, goodness in _METRICS:
+        for key, _, decimals, goodness in shown:
             value = metrics[key]
             if not math.isfinite(value):
                 cells.append("–")
@@ -183,17 +195,18 @@ def _print_pooled(result: Backtest, window: Window, judgement: Judgement) -> Non
         rows.append(tuple(cells))
     first = next(iter(judgement.metrics.values()))
     dates = ", ".join(format_instant(instant) for instant in window.as_of_us)
-    out = console()
-    out.print(
-        f"As of {dates}: {first['num_customers']:,} customers active within {result.config.active_within_days} days; "
-        f"{100 * first['base_rate']:.1f} % did not buy in the {window.horizon_days} days after."
+    print_prose(
+        f"As of {dates}: {first['num_customers']:,} customers active in the last {result.config.active_within_days} days; "
+        f"{100 * first['base_rate']:.1f} % did not buy in the next {window.horizon_days}."
     )
-    out.print(table((("", "left"), *(heading for _, heading, _, _ in _METRICS)), rows))
+    out.print(table((("", "left"), *(heading for _, heading, _, _ in shown)), rows))
+    if len(shown) < len(_METRICS):
+        out.print(f"[dim]Lift and profit need a terminal of {_WIDE} columns; the report has them too.[/]")
     if judgement.best_baseline is not None:
         value, (low, high) = judgement.estimates.difference("ebbtide", judgement.best_baseline, "auc")
         verdict = "ahead of" if low > 0 else "behind" if high < 0 else "level with"
-        out.print(
-            f"ebbtide is {verdict} {judgement.best_baseline}, the best of the others: ROC-AUC {value:+.4f}, "
+        print_prose(
+            f"ebbtide is {verdict} {judgement.best_baseline}, the best baseline: ROC-AUC {value:+.4f}, "
             f"95 % interval {low:+.4f} to {high:+.4f}."
         )
 
@@ -202,7 +215,7 @@ def _print_value(result: Backtest) -> None:
     out = console()
     for judgement in result.value:
         thing = "spend" if judgement.unit == "currency" else "number of orders"
-        out.print(f"Expected {thing} within {judgement.days} days; really {judgement.mean_spent:,.2f} a customer on average.")
+        out.print(f"Expected {thing} within {judgement.days} days; the actual mean was {judgement.mean_spent:,.2f} per customer.")
         rows = [
             (model, *(f"{metrics[key]:,.{decimals}f}" for key, _, decimals in _VALUE_METRICS))
             for model, metrics in judgement.metrics.items()
@@ -211,23 +224,22 @@ def _print_value(result: Backtest) -> None:
 
 
 def _print_lead_time(result: Backtest) -> None:
-    out = console()
     if result.walk is None:
-        out.print(literal(result.no_walk))
+        print_prose(literal(result.no_walk))
         return
     walk = result.walk
     found = walk.by_ranker["ebbtide"]
     if found.num_left == 0 or found.num_right + found.num_false == 0:
-        out.print(f"Lead time: not known, of {found.num_left:,} customers who left and {found.num_undecided:,} open alarms.")
+        print_prose(f"Lead time: unknown; {found.num_left:,} customers left, and {found.num_undecided:,} alarms are still open.")
         return
-    out.print(
-        f"Lead time: of {found.num_left:,} customers who left, {100 * found.share_in_time:.0f} % were in the top decile "
-        f"{walk.config.goal_days} days or more before {walk.config.rule_days} days had passed without a purchase; "
+    print_prose(
+        f"Lead time: of {found.num_left:,} customers who left, {100 * found.share_in_time:.0f} % were flagged (top decile of "
+        f"risk) at least {walk.config.goal_days} days before they had gone {walk.config.rule_days} days without a purchase; "
         f"{100 * found.accuracy:.0f} % of the alarms were right, {found.num_false:,} were false."
     )
     recency = walk.matched["recency"]
-    out.print(
-        f"Recency alone, at as many false alarms ({recency.num_false:,}): {100 * recency.share_in_time:.0f} % in time"
+    print_prose(
+        f"Recency alone, at the same number of false alarms ({recency.num_false:,}): {100 * recency.share_in_time:.0f} % in time"
         + (f", {100 * recency.accuracy:.0f} % of the alarms right." if math.isfinite(recency.accuracy) else ".")
     )
 

@@ -19,6 +19,6 @@ def print_bucket_advice(store: Place, manifest: Manifest) -> None:
     if advised is None:
         return
     console().print(
-        f"[yellow]Mind[/]: {manifest.num_events:,} events are in {count(manifest.num_buckets, 'bucket')}, so that work on one "
-        f"takes more memory than it has to. Split them: ebbtide compact --store {literal(store)} --buckets {advised}"
+        f"[yellow]Note[/]: {manifest.num_events:,} events in {count(manifest.num_buckets, 'bucket')} take more memory to process "
+        f"than they need to. Split them: ebbtide compact --store {literal(store)} --buckets {advised}"
     )

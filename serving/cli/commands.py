@@ -30,15 +30,15 @@ def _version() -> str:
     try:
         return version("ebbtide")
     except PackageNotFoundError:  # run from a source tree that was never installed
-        return "of a source tree"
+        return "(source tree)"
 
 
 _SECTIONS = {
-    "The work": (ingest, tune, train, backtest, rescore, serve),
-    "Answers": (score, at_risk, export, indicators),
-    "What there is": (status, snapshots, models, drift),
-    "Upkeep": (verify, compact, forget),
-    "To see it all": (demo,),
+    "Build and serve": (ingest, backtest, train, tune, rescore, serve),
+    "Read scores": (score, at_risk, export, indicators),
+    "Inspect": (status, snapshots, models, drift),
+    "Maintain": (verify, compact, forget),
+    "Try it": (demo,),
 }
 
 
@@ -47,16 +47,16 @@ _SECTIONS = {
 )
 @click.version_option(_version(), prog_name="ebbtide")
 def cli() -> None:
-    """Which customers are about to stop buying, from the chain's own purchase log.
+    """Predict which customers are about to stop buying, from a retail chain's own purchase log.
 
     \b
-    The work, in order:
+    The usual order:
       ebbtide ingest   --store ./store purchases.parquet
-      ebbtide backtest --store ./store --as-of 2017-12-02 --horizon-days 30 --active-within-days 90 --out ./backtest
+      ebbtide backtest --store ./store --as-of 2017-12-02 --out ./backtest
       ebbtide train    --store ./store --as-of 2018-01-01
       ebbtide rescore  --store ./store --as-of 2018-01-01
       ebbtide serve    --store ./store
       ebbtide at-risk  --target 127.0.0.1:50051
 
-    `ebbtide demo` does all of it on real data.
+    `ebbtide demo` runs all of it on real data.
     """

@@ -12,13 +12,13 @@ from serving.cli.output import console, count, json_option, literal, print_json,
 
 @click.command()
 @store_option
-@click.option("--buckets", type=int, metavar="N", help="Split the history into N buckets, a multiple of those that it has.")
+@click.option("--buckets", type=int, metavar="N", help="Split the history into N buckets, a multiple of the present number.")
 @json_option
 def compact(store: Place, buckets: int | None, as_json: bool) -> None:
-    """Fold what nightly files added into one part for each bucket, so that the history is read at full speed.
+    """Merge what nightly files added into one part per bucket, so that the history is read at full speed.
 
-    The events stay what they are. Ingest does this by itself where a bucket has got many parts. The next rescoring after a split
-    begins with everybody's first event.
+    The events do not change. Ingest does this by itself once a bucket has many parts. After a split, the next rescoring is a full
+    one.
     """
     from engine.ingest.bucket_number import advise_num_buckets
     from engine.upkeep import compact as run
@@ -47,10 +47,10 @@ def compact(store: Place, buckets: int | None, as_json: bool) -> None:
             f"[bold]{literal(store)}[/]: {report.manifest.num_buckets:,} buckets now, {report.num_buckets_before:,} before."
         )
     elif not report.num_buckets_folded:
-        out.print(f"[bold]{literal(store)}[/]: each bucket has one part, nothing to do.")
+        out.print(f"[bold]{literal(store)}[/]: each bucket has one part already, nothing to do.")
     else:
         out.print(
             f"[bold]{literal(store)}[/]: {report.num_parts_before:,} parts are now {len(report.manifest.parts):,}; "
-            f"{count(report.num_events_replaced, 'old version')} of events gone."
+            f"{count(report.num_events_replaced, 'old version')} of events removed."
         )
     print_bucket_advice(store, report.manifest)

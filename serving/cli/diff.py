@@ -14,7 +14,7 @@ from serving.cli.output import console, count, json_option, literal, print_json,
 @click.command(
     epilog="""\b
 Examples:
-  ebbtide snapshots diff --store ./store                               the one served before, and the one served now
+  ebbtide snapshots diff --store ./store                     the previous against the current one
   ebbtide snapshots diff --store ./store 2025-11-01 2025-12-01 --out moves.parquet
 """
 )
@@ -27,23 +27,24 @@ Examples:
     default=10,
     show_default=True,
     metavar="N",
-    help="How many of the risen, and of the fallen.",
+    help="How many to list of those whose risk rose most, and fell most.",
 )
-@click.option("--grades", "by_grade", is_flag=True, help="Count the moves between nine grades instead of three tiers.")
+@click.option("--grades", "by_grade", is_flag=True, help="Count moves between the nine grades instead of the three tiers.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Every customer of either snapshot, too: .parquet, .csv or .arrow says the format.",
+    help="Also write every customer of either snapshot; the suffix (.parquet, .csv, .arrow) sets the format.",
 )
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @json_option
 def diff(before: str, after: str, store: Place, limit: int, by_grade: bool, out: Path | None, force: bool, as_json: bool) -> None:
-    """Who moved from one snapshot to another, and by how much.
+    """Whose risk moved between two snapshots, and by how much.
 
-    BEFORE and AFTER are ids, beginnings of ids, as-of dates, `current` (what is served) or `previous` (what was served before it;
-    the default). Both are read at AFTER's horizon. FILE has a row for each customer of either: customer_id, store_id, presence
-    (both, new, left), churn_probability_before and _after, change, grade_before and _after; a CSV is as in `ebbtide export`.
+    BEFORE and AFTER are snapshot ids or prefixes of one, as-of dates, `current` (now served) or `previous` (served before it). By
+    default previous is compared with current. Both are read at AFTER's horizon. FILE has a row for each customer of either:
+    customer_id, store_id, presence (both, new, left), churn_probability_before and _after, change, grade_before and _after; CSV
+    is written as in `ebbtide export`.
     """
     from serving.cli.moves import describe_comparison, print_comparison
     from serving.snapshots import compare_snapshots, find_snapshot

@@ -10,7 +10,7 @@ import click
 from engine.instants import format_instant
 from engine.storage import Place
 from serving.cli.options import Instant, store_option
-from serving.cli.output import console, count, json_option, literal, print_json, table
+from serving.cli.output import console, count, json_option, literal, print_json, print_prose, table
 
 if TYPE_CHECKING:
     from training.drift.measuring import DriftReport
@@ -21,9 +21,9 @@ _NUM_SHOWN = 8
 
 @click.command()
 @store_option
-@click.option("--name", help='The bundle whose champion is looked at; "default", or the only one that there is.')
+@click.option("--name", help='The model whose champion is checked; by default "default", or the only one there is.')
 @click.option(
-    "--as-of", "as_of_us", type=Instant(), help="The instant to look from; the midnight before the last order by default."
+    "--as-of", "as_of_us", type=Instant(), help="The instant to look from, UTC; by default the midnight before the last order."
 )
 @click.option(
     "--psi-limit",
@@ -31,7 +31,7 @@ _NUM_SHOWN = 8
     metavar="INDEX",
     default=0.25,
     show_default=True,
-    help="Highest population stability index of an indicator or of the score.",
+    help="Highest accepted population stability index (PSI) of an indicator or of the score.",
 )
 @click.option(
     "--repurchase-fall-limit",
@@ -39,7 +39,7 @@ _NUM_SHOWN = 8
     metavar="SHARE",
     default=0.15,
     show_default=True,
-    help="Fall of the repurchase rate against the reference, as a share of it.",
+    help="Largest accepted relative fall of the repurchase rate against the reference.",
 )
 @click.option(
     "--months-limit",
@@ -47,9 +47,11 @@ _NUM_SHOWN = 8
     metavar="N",
     default=3,
     show_default=True,
-    help="Months in a row in which the churn rate lies above the reference, by more than chance.",
+    help="Months in a row with a churn rate significantly above the reference that call for retraining.",
 )
-@click.option("--ignore", multiple=True, metavar="INDICATOR", help="Show its stability index, but let it not count. Repeatable.")
+@click.option(
+    "--ignore", multiple=True, metavar="INDICATOR", help="Show its PSI, but do not let it call for retraining. Repeatable."
+)
 @json_option
 def drift(
     store: Place,
@@ -61,10 +63,10 @@ def drift(
     ignore: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """How far the chain has moved from the one that the champion was trained on.
+    """How far the chain has drifted from the data that the champion was trained on.
 
-    The exit status is 0 where the champion may go on, or where nothing could be judged, which is then said (`is_judged` with
-    --json); 3 where a limit is crossed and it is time to train again; 1 and 2 are errors, as everywhere.
+    The exit status is 0 if the champion is still fit, or if there was too little data to judge (it says so; `is_judged` in
+    --json); 3 if a limit is crossed and it is time to retrain; 1 and 2 are errors, as everywhere.
     """
     from engine.errors import AsOfError
     from engine.history import History
@@ -133,9 +135,10 @@ def describe_drift(report: DriftReport) -> dict[str, Any]:
 def print_drift(report: DriftReport) -> None:
     """The report for a person."""
     out = console()
-    out.print(
-        f"[bold]{report.name}/{report.version}[/], trained as of {format_instant(report.model_as_of_us)}, looked at as of "
-        f"{format_instant(report.as_of_us)}: {count(report.num_customers, 'customer')} (then {report.num_customers_before:,})."
+    print_prose(
+        f"[bold]{report.name}/{report.version}[/], trained as of {format_instant(report.model_as_of_us)}, checked as of "
+        f"{format_instant(report.as_of_us)}: {count(report.num_customers, 'customer')} "
+        f"(at training {report.num_customers_before:,})."
     )
     if report.shifts:
         shown = [shift for place, shift in enumerate(report.shifts) if place <= _NUM_SHOWN or shift.is_over]
@@ -150,9 +153,11 @@ def print_drift(report: DriftReport) -> None:
             for shift in shown
         ]
         out.print()
-        out.print(table((("", "left"), "stability index", "unknown then", "unknown now", ("", "left")), rows))
+        out.print(table((("", "left"), "PSI", "unknown at training", "unknown now", ("", "left")), rows))
         if len(shown) < len(report.shifts):
-            out.print(f"[dim]and {len(report.shifts) - len(shown)} indicators that have moved less[/]")
+            out.print(
+                f"[dim]PSI: population stability index. {len(report.shifts) - len(shown)} more indicators have moved less.[/]"
+            )
     if report.windows:
         rows = [
             (
@@ -160,27 +165,27 @@ def print_drift(report: DriftReport) -> None:
                 f"{window.num_customers:,}",
                 f"{100 * window.promised:.1f} %",
                 f"{100 * window.churn_rate:.1f} %",
-                ("[red]above the reference[/]" if window.is_over else "") + (" (learnt from)" if window.is_seen else ""),
+                ("[red]above the reference[/]" if window.is_over else "") + (" (in the training data)" if window.is_seen else ""),
             )
             for window in report.windows
         ]
         rows.append(("reference", "", "", f"{100 * report.reference_churn_rate:.1f} %", ""))
         out.print()
-        out.print(table((("window", "left"), "customers", "promised", "churned", ("", "left")), rows))
-        out.print(
+        out.print(table((("window", "left"), "customers", "predicted", "churned", ("", "left")), rows))
+        print_prose(
             f"Newest window: calibration slope {_told(report.calibration_slope, '.2f')}, expected calibration error "
             f"{_told(report.calibration_error, '.3f')}, "
             f"repurchase rate {_told(-100 * report.repurchase_fall, '+.1f', ' %')} against the reference."
         )
     out.print()
     for line in report.not_judged:
-        out.print(f"[yellow]Not judged[/]: {literal(line)}.")
+        print_prose(f"[yellow]Not judged[/]: {literal(line)}.")
     for line in report.reasons:
-        out.print(f"[red]Crossed[/]: {literal(line)}.")
+        print_prose(f"[red]Crossed[/]: {literal(line)}.")
     if report.calls_for_training:
-        out.print("It is time to train again.")
+        out.print("It is time to retrain.")
     elif not report.is_judged:
-        out.print("[yellow]Nothing could be judged[/]: whether it is time to train again is not known.")
+        print_prose("[yellow]Nothing could be judged[/]: too little data to say whether it is time to retrain.")
     else:
         out.print("No limit is crossed.")
 
@@ -190,4 +195,4 @@ def _known(value: float) -> float | None:
 
 
 def _told(value: float, form: str, unit: str = "") -> str:
-    return format(value, form) + unit if math.isfinite(value) else "not known"
+    return format(value, form) + unit if math.isfinite(value) else "unknown"

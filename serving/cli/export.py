@@ -23,37 +23,41 @@ Examples:
 )
 @store_option
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="FILE", help="The file, which appears once it is whole."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE",
+    help="The output file; it appears once it is complete.",
 )
 @click.option(
     "--format",
     "file_format",
     type=click.Choice(["parquet", "csv", "arrow"]),
-    help="Of the file; by default what its ending says. arrow is an Arrow IPC file (Feather V2).",
+    help="Output format; by default taken from the suffix. arrow is an Arrow IPC file (Feather V2).",
 )
 @click.option(
     "--snapshot",
     default="current",
     show_default=True,
     metavar="ID",
-    help="Or the beginning of an id, an as-of date, or previous.",
+    help="current, previous, an as-of date, or a snapshot id or prefix of one.",
 )
 @click.option(
     "--horizon-days",
     type=click.IntRange(min=1),
     multiple=True,
     metavar="H",
-    help="A column churn_probability_<H>d; more than once for more. By default what the model was trained for.",
+    help="Add a column churn_probability_<H>d; repeatable. By default the horizon that the model was trained for.",
 )
 @click.option("--columns", metavar="NAME,...", help="Only these, in this order.")
-@click.option("--with-states", is_flag=True, help="Also the survival curve and the memory of the model; not in csv.")
+@click.option("--with-states", is_flag=True, help="Also the survival curve and the model's state per customer; not in csv.")
 @click.option(
     "--with-reasons",
     is_flag=True,
-    help="Also why each customer scores so: the three strongest reasons, each in columns reason_<N>_<what>. Needs the model.",
+    help="Also why: the three strongest reasons of each customer, in columns reason_<N>_<what>. Needs the model.",
 )
-@click.option("--verbatim", is_flag=True, help="csv: no ' before texts that a spreadsheet would run as a formula.")
-@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@click.option("--verbatim", is_flag=True, help="csv: add no leading ' to texts that a spreadsheet would run as a formula.")
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
 @json_option
 def export(
     store: Place,
@@ -68,17 +72,17 @@ def export(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write the scores of every customer into one file, for a warehouse, a notebook or a spreadsheet.
+    """Write the scores of every customer to one file, for a warehouse, a notebook or a spreadsheet.
 
-    The columns: customer_id, store_id (of the last purchase; null where not known), last_purchase (a timestamp, UTC), num_orders,
-    churn_probability_<H>d, risk_score, grade and tier (at the model's own horizon), expected_days_to_purchase, and what other
-    scores the snapshot has. Parquet and Arrow files carry as-of, model and snapshot in their metadata (ebbtide.as_of, ...).
+    Columns: customer_id, store_id (of the last purchase; null if unknown), last_purchase (UTC timestamp), num_orders,
+    churn_probability_<H>d, risk_score, grade and tier (at the model's own horizon), expected_days_to_purchase, and the other
+    scores of the snapshot. Parquet and Arrow files carry as-of, model and snapshot in their metadata (ebbtide.as_of, ...).
 
-    --with-reasons adds reason_1_sentence, reason_1_points, reason_1_theme and so on, of the three strongest the first. What they
-    are counted from, 100 * baseline_churn_probability, and all points, other_points too, add up to the risk in percent.
+    --with-reasons adds reason_1_sentence, reason_1_points, reason_1_theme and so on for the three strongest reasons. The
+    baseline, 100 * baseline_churn_probability, plus all points, other_points included, adds up to the risk in percent.
 
-    In csv a text that begins with = + - @ ', a tab or a line end gets a ' in front, so that no spreadsheet runs an id as
-    a formula. Take one ' off the beginning to have it back; or use --verbatim, parquet or arrow.
+    In csv, a text that begins with = + - @ ', a tab or a line break gets a leading ', so that no spreadsheet runs an id as a
+    formula. Remove that one ' to get the text back, or use --verbatim, parquet or arrow.
     """
     from serving.snapshots import export_snapshot, find_snapshot
 

@@ -32,28 +32,26 @@ Examples:
   ebbtide indicators --store ./store --all --as-of 2018-01-01 --out features.parquet
 """
 )
-@click.option(
-    "--store", type=StorePlace(), metavar="DIR", help="The store: a directory, or s3://BUCKET/PATH (also gs://, hdfs://)."
-)
+@click.option("--store", type=StorePlace(), metavar="DIR", help="The store: a folder, or s3://BUCKET/PATH (also gs://, hdfs://).")
 @click.option(
     "--as-of",
     "as_of_us",
     type=Instant(),
-    help="The instant to speak about, UTC: 2017-12-02 or 2017-12-02T08:00:00Z. Only events before it are seen.",
+    help="The instant to look from, UTC: 2017-12-02 (midnight) or 2017-12-02T08:00:00Z. Only earlier events are used.",
 )
-@click.option("--all", "everyone", is_flag=True, help="Every customer with an event of any kind before the as-of, into --out.")
+@click.option("--all", "everyone", is_flag=True, help="Write every customer with any event before the as-of to --out.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Where --all writes; .parquet, .csv or .arrow says the format. An old file is replaced once the new one is whole.",
+    help="Output of --all; the suffix (.parquet, .csv, .arrow) sets the format. An old file is replaced at the end.",
 )
 @click.option(
     "--backend",
     type=click.Choice(["cpu", "cuda"]),
     default="cpu",
     show_default=True,
-    help="What computes; cuda needs a GPU.",
+    help="Where to compute; cuda needs a GPU.",
 )
 @click.argument("customer_id", required=False, metavar="[CUSTOMER_ID]")
 @json_option
@@ -68,11 +66,11 @@ def indicators(
 ) -> None:
     """The thirty indicators that describe a customer as of an instant.
 
-    Without arguments: the catalogue, with the unit, the meaning and the value from which a warning is due. With CUSTOMER_ID: that
-    customer's values, and which of them warn. With --all: a feature table of the chain, for models of your own: customer_id and
-    the columns of the catalogue in its order, as 32-bit floats; an indicator with several windows has one for each. What is not
-    known, because its source is missing or the customer never did such a thing, is null there and never 0 (empty in CSV).
-    Parquet and Arrow files carry metadata: ebbtide.as_of, ebbtide.units and ebbtide.history, the hash of the state that was read.
+    Without arguments: the catalogue, with unit, meaning and warning threshold. With CUSTOMER_ID: that customer's values, and
+    which of them warn. With --all: a feature table of the whole chain for your own models: customer_id, then the columns of the
+    catalogue in order, as 32-bit floats; an indicator with several windows has a column for each. Unknown values (no such source,
+    or the customer never did such a thing) are null, never 0 (empty in CSV). Parquet and Arrow files carry the metadata
+    ebbtide.as_of, ebbtide.units and ebbtide.history (the hash of the history that was read).
     """
     wants_values = everyone or customer_id is not None
     if everyone and customer_id is not None:
@@ -115,11 +113,11 @@ def _tell_catalogue(as_json: bool) -> None:
         for indicator in INDICATORS
     ]
     out.print(table((("indicator", "left"), *about, ("warns", "left"), ("meaning", "wrap")), rows))
-    out.print(f"\n{NUM_INDICATORS} indicators of the events before an instant; what is not known never warns.")
-    out.print(f"Braces stand for a column each, such as orders_7d and orders_14d: {NUM_COLUMNS} columns in all.")
+    out.print(f"\n{NUM_INDICATORS} indicators, computed from the events before an instant; unknown values never warn.")
+    out.print(f"Braces list the windows, one column each, such as orders_7d and orders_14d: {NUM_COLUMNS} columns in all.")
     if not is_wide:
-        out.print(f"Level, factor and unit need a terminal of {_WIDE} columns; --json tells them, too.")
-    out.print("Values: ebbtide indicators --help")
+        out.print(f"Level, factor and unit are shown from a width of {_WIDE} columns on, and in --json.")
+    out.print("For the values of a customer or of all: ebbtide indicators --help")
 
 
 def _tell_customer(store: Place, customer_id: str, as_of_us: int, backend: str, as_json: bool) -> None:
@@ -178,7 +176,7 @@ def _print_customer(customer_id: str, as_of_us: int, value_of: Mapping[str, floa
     out.print(f"Customer [bold]{literal(customer_id)}[/] as of {format_instant(as_of_us)}: {num_warning}\n")
     out.print(table(columns, rows))
     if any(map(math.isnan, value_of.values())):
-        out.print("\n[dim]-: not known, because the log lacks the source or the customer never did such a thing[/]")
+        out.print("\n[dim]-: unknown (the log has no such source, or the customer never did such a thing)[/]")
 
 
 def _write_table(store: Place, out: Path, as_of_us: int, backend: str, as_json: bool) -> None:
@@ -197,14 +195,14 @@ def _write_table(store: Place, out: Path, as_of_us: int, backend: str, as_json: 
     if as_json:
         print_json(describe_feature_table(report))
         return
-    later = f"; {report.num_later:,} more came later" if report.num_later else ""
+    later = f"; {report.num_later:,} more joined later" if report.num_later else ""
     console().print(
         f"Wrote [bold]{count(report.num_customers, 'customer')}[/] with an event before {format_instant(as_of_us)} "
         f"to {literal(report.out)} ({report.num_bytes / 1e6:,.1f} MB, {report.backend}){later}."
     )
     print_marked(report.num_marked)
     console().print(
-        f"In {report.total_s:.2f} s; on all threads together: reading {report.read_s:.2f} s, "
+        f"Took {report.total_s:.2f} s; summed over threads: reading {report.read_s:.2f} s, "
         f"computing {report.compute_s:.2f} s, writing {report.write_s:.2f} s."
     )
 

@@ -9,7 +9,7 @@ import click
 
 from engine.errors import InvalidArgumentError
 from engine.fields import SOURCE_FIELDS
-from engine.instants import format_instant
+from engine.instants import format_instant, next_midnight
 from engine.schema import KIND_NAMES, EventKind
 from engine.storage import Place
 from serving.cli.bucket_advice import print_bucket_advice
@@ -41,25 +41,25 @@ def parse_columns(assignments: tuple[str, ...]) -> dict[str, str]:
     return columns
 
 
-@click.command(
-    epilog="\b\nFields of a row, taken from the column of the same name unless --column names another:\n" + _FIELD_HELP
-)
+@click.command(epilog="\b\nFields of a row, read from the column of the same name unless --column names another:\n" + _FIELD_HELP)
 @store_option
 @click.option(
-    "--column", "assignments", multiple=True, metavar="FIELD=NAME", help="The file's column NAME holds FIELD; repeatable."
+    "--column", "assignments", multiple=True, metavar="FIELD=NAME", help="Read FIELD from the file's column NAME; repeatable."
 )
 @click.option(
     "--kind",
     type=click.Choice(KIND_NAMES),
     default="purchase",
     show_default=True,
-    help="What the rows are, unless a column `kind` says it. Purchases include returns: by is_return, else by their sign.",
+    help="What the rows are, unless there is a column `kind`. Purchases include returns: is_return, or a negative amount.",
 )
-@click.option("--dataset", metavar="NAME", help="A data set that is installed as a package: complete-journey.")
+@click.option("--dataset", metavar="NAME", help="A data set installed as a package, in place of FILE: complete-journey.")
 @click.option(
-    "--timestamp-format", metavar="FORMAT", help="How text timestamps look where they are not ISO 8601: '%d/%m/%Y %H:%M'."
+    "--timestamp-format", metavar="FORMAT", help="Format of text timestamps that are not ISO 8601, such as '%d/%m/%Y %H:%M'."
 )
-@click.option("--buckets", type=int, metavar="N", help="Parts that the history is split into; follows from the data by default.")
+@click.option(
+    "--buckets", type=int, metavar="N", help="How many buckets to split a new history into; by default chosen from the data."
+)
 @click.argument("files", nargs=-1, metavar="[FILE ...]", type=click.Path(path_type=Path))
 @json_option
 def ingest(
@@ -72,11 +72,11 @@ def ingest(
     files: tuple[Path, ...],
     as_json: bool,
 ) -> None:
-    """Add purchases, and what else customers did, to the history of a store.
+    """Add purchases and other customer events to the history of a store.
 
-    FILE is Parquet, CSV (also .gz) or Arrow, or a folder of such files. Lines of one order become one event. The same file or
-    the same order again changes nothing; a corrected order replaces the old one, so give all lines of an order in one command.
-    Rows that cannot be used are kept, with the reason, in DIR/history/quarantine.
+    FILE is Parquet, CSV (also .gz) or Arrow, or a folder of such files. The lines of an order become one event. Ingesting the
+    same file or order again changes nothing; a corrected order replaces the old one, so pass all lines of an order in one
+    command. Rows that cannot be used are kept, with the reason, in DIR/history/quarantine.
     """
     from engine.datasets import locate
     from engine.ingest import ingest as run
@@ -101,8 +101,9 @@ def ingest(
         )
     if as_json:
         print_json(describe_ingest(report))
-    else:
-        print_ingest(report)
+        return
+    print_ingest(report)
+    _print_next(report)
 
 
 def describe_ingest(report: IngestReport) -> dict[str, Any]:
@@ -135,6 +136,16 @@ def describe_ingest(report: IngestReport) -> dict[str, Any]:
     }
 
 
+def _print_next(report: IngestReport) -> None:
+    """What to run after it: nothing is told where there are no orders to learn from yet."""
+    last_us = report.manifest.last_order_us
+    if last_us is None:
+        return
+    verb = "rescore" if (report.store / "models").is_dir() else "train"
+    as_of = format_instant(next_midnight(last_us))
+    console().print(f"Next: ebbtide {verb} --store {literal(report.store)} --as-of {as_of}")
+
+
 def print_ingest(report: IngestReport) -> None:
     """The report for a person: what came in, what was kept out and where it is, what is there now."""
     from engine.ingest import FileStatus
@@ -142,9 +153,9 @@ def print_ingest(report: IngestReport) -> None:
     out = console()
     for file in report.files:
         if file.status == FileStatus.SKIPPED:
-            out.print(f"{literal(file.path)}: went in before, nothing to do.")
+            out.print(f"{literal(file.path)}: already ingested, nothing to do.")
         elif file.status == FileStatus.REPEATED:
-            out.print(f"{literal(file.path)}: the same bytes as another file of this command, taken once.")
+            out.print(f"{literal(file.path)}: identical to another file of this command, read once.")
     if report.num_rows:
         changes = [
             f"{number:,} {what}"
@@ -164,7 +175,7 @@ def print_ingest(report: IngestReport) -> None:
     for file in report.files:
         if file.status == FileStatus.INGESTED and file.bad_rows:
             reasons = ", ".join(f"{number:,} {reason}" for reason, number in file.bad_rows.items())
-            out.print(f"[yellow]Kept out of {literal(file.path.name)}[/]: {reasons}; they are in {literal(file.quarantine)}")
+            out.print(f"[yellow]Rejected from {literal(file.path.name)}[/]: {reasons}; kept in {literal(file.quarantine)}")
     manifest = report.manifest
     out.print(
         f"[bold]{literal(report.store)}[/] holds {count_kinds(manifest.num_by_kind)} of "

@@ -18,23 +18,24 @@ from serving.cli.output import console, json_option, literal, print_json, table
 if TYPE_CHECKING:
     from training.registry import BundleInfo, Promotion
 
-_name_option = click.option("--name", help='Of the bundle; "default", or the only one that there is.')
+_name_option = click.option("--name", help='Name of the model; by default "default", or the only one there is.')
 
 
 @click.group(cls=OrderedGroup)
 def models() -> None:
-    """The trained bundles of a store: which there are, what they are, and which one serves.
+    """The trained models of a store: list them, read their cards, choose the champion.
 
-    A name has versions, and two aliases: the champion is what `rescore` scores with, the challenger would like to be.
+    A model has a name and versions, with two aliases: the champion is the version that `rescore` scores with, the challenger a
+    candidate to replace it.
     """
 
 
 @models.command("list")
 @store_option
-@click.option("--name", help="Of this name only.")
+@click.option("--name", help="List this name only.")
 @json_option
 def list_models(store: Place, name: str | None, as_json: bool) -> None:
-    """Every version, with its alias and how good it was on the window held out of its training."""
+    """Every version, with its alias and its metrics on the holdout window of its training."""
     from training.registry import list_bundles
 
     check_is_there(store)
@@ -45,22 +46,24 @@ def list_models(store: Place, name: str | None, as_json: bool) -> None:
         return
     if not bundles and there:
         names = ", ".join(dict.fromkeys(bundle.name for bundle in there))
-        console().print(f"No bundle named {literal(name)}; {literal(store)} has bundles named {names}.")
+        console().print(f"No model named {literal(name)}; {literal(store)} has models named {names}.")
         return
     if not bundles:
-        console().print(f"No bundle yet. Next: ebbtide train --store {literal(store)} --as-of DATE")
+        console().print(f"No model yet. Next: ebbtide train --store {literal(store)} --as-of DATE")
         return
     columns = (
-        ("bundle", "left"),
+        ("model", "left"),
         ("", "left"),
         ("as of", "left"),
         "horizon",
-        "active within",
+        "active",
         "ROC-AUC",
         "log loss",
         "customers",
     )
-    console().print(table(columns, [_row(bundle) for bundle in bundles]))
+    out = console()
+    out.print(table(columns, [_row(bundle) for bundle in bundles]))
+    out.print("[dim]Metrics: on the holdout window of each training, before the as-of.[/]")
     print_problems([describe_bundle(bundle) for bundle in bundles])
 
 
@@ -70,7 +73,7 @@ def list_models(store: Place, name: str | None, as_json: bool) -> None:
 @_name_option
 @json_option
 def show(version: str | None, store: Place, name: str | None, as_json: bool) -> None:
-    """Print the card of a VERSION (0002, champion or challenger; the champion by default)."""
+    """Print the model card of a VERSION: 0002, champion or challenger; by default the champion."""
     from training.bundles.bundle import describe
     from training.registry import aliases_of, find_version, read_card
 
@@ -97,14 +100,14 @@ def show(version: str | None, store: Place, name: str | None, as_json: bool) -> 
 @click.argument("version", required=False)
 @store_option
 @_name_option
-@click.option("--force", is_flag=True, help="Do not compare with the champion first.")
+@click.option("--force", is_flag=True, help="Promote without comparing.")
 @json_option
 def promote(version: str | None, store: Place, name: str | None, force: bool, as_json: bool) -> None:
-    """Make a VERSION the champion; the challenger by default.
+    """Make a VERSION the champion; by default the challenger.
 
-    It is refused where it is worse than the champion beyond chance, in log loss or ROC-AUC of the same customers (95 % interval
-    of a paired bootstrap), on the newest window that is known to its end. Where either has learnt from that, the comparison that
-    was made when it was trained counts, on what neither had seen; where there is none such, the answer says so. `ebbtide rescore`
+    Refused if it is significantly worse than the champion in log loss or ROC-AUC on the same customers (95 % interval of a paired
+    bootstrap), over the newest window whose outcome is known. If either model was trained on that window, the comparison made
+    when the version was trained counts, on data that neither had seen; if there is none, the answer says so. `ebbtide rescore`
     scores with the champion from then on.
     """
     from engine.history import History
@@ -122,7 +125,7 @@ def promote(version: str | None, store: Place, name: str | None, force: bool, as
 @_name_option
 @json_option
 def rollback(store: Place, name: str | None, as_json: bool) -> None:
-    """Make the champion before champion again; once more goes back once more."""
+    """Make the previous champion champion again; repeat it to go back further."""
     from training.registry import rollback as run
 
     _report(run(store, name), "champion again", as_json)
@@ -164,7 +167,7 @@ def _row(bundle: BundleInfo) -> tuple[str, ...]:
     if about is None:
         return version, alias, "[red]unusable[/]", "", "", "", "", ""
     auc, log_loss = (f"{about.validation[metric]:.4f}" if metric in about.validation else "" for metric in ("auc", "log_loss"))
-    days = (f"{about.horizon_days} days", f"{about.active_within_days} days")
+    days = (f"{about.horizon_days} d", f"{about.active_within_days} d")
     return version, alias, told["as_of"], *days, auc, log_loss, f"{about.num_customers:,}"
 
 

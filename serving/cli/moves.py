@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from engine.instants import format_instant
-from serving.cli.output import console, literal, table
+from serving.cli.output import console, literal, print_prose, table
 from serving.risk import Grade, Tier, tiers
 
 if TYPE_CHECKING:
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from serving.snapshots import Comparison, Move, SnapshotManifest
 
 _TIER_STYLES = {Tier.RED: "bold red", Tier.YELLOW: "yellow", Tier.BLUE: "blue"}
+# Columns of a terminal from which there is room for as-of and model, which the id of a snapshot tells, too.
+_WIDE = 100
 
 
 def describe_comparison(comparison: Comparison) -> dict[str, Any]:
@@ -51,22 +53,29 @@ def print_comparison(comparison: Comparison, *, by_grade: bool = False) -> None:
     """The comparison for a person."""
     out = console()
     then, now = comparison.before, comparison.after
-    rows = [_side_row("then", then, comparison.mean_before), _side_row("now", now, comparison.mean_after)]
-    out.print(table((("", "left"), ("snapshot", "left"), ("as of", "left"), ("model", "left"), "customers", "mean risk"), rows))
+    is_wide = out.width >= _WIDE
+    rows = [
+        _side_row("then", then, comparison.mean_before, is_wide=is_wide),
+        _side_row("now", now, comparison.mean_after, is_wide=is_wide),
+    ]
+    about = (("as of", "left"), ("model", "left")) if is_wide else ()
+    out.print(table((("", "left"), ("snapshot", "left"), *about, "customers", "mean risk"), rows))
     out.print(f"[dim]Risk: no purchase within {comparison.horizon_days} days after the as-of.[/]")
     for line in _warnings(comparison):
-        out.print(f"[yellow]Mind[/]: {line}")
+        print_prose(f"[yellow]Note[/]: {line}")
     worse, same, better = _moves(comparison)
     active = now.inputs.active_within_days
-    out.print(
-        f"\n[bold]{comparison.num_both:,}[/] are in both: mean risk {_percent(comparison.mean_before_of_both)} then, "
-        f"{_percent(comparison.mean_after_of_both)} now; {worse:,} to a worse grade, {better:,} to a better one, "
-        f"{same:,} in the same."
+    out.print()
+    print_prose(
+        f"[bold]{comparison.num_both:,}[/] are in both: mean risk {_percent(comparison.mean_before_of_both)} then, "
+        f"{_percent(comparison.mean_after_of_both)} now; {worse:,} moved to a worse grade, {better:,} to a better one, "
+        f"{same:,} stayed."
     )
-    out.print(
-        f"[bold]{comparison.came.sum():,}[/] are new (first or again active within {active} days), "
-        f"[bold]{comparison.left.sum():,}[/] have left (no longer active, or erased).\n"
+    print_prose(
+        f"[bold]{comparison.came.sum():,}[/] are new (active within {active} days for the first time, or again), "
+        f"[bold]{comparison.left.sum():,}[/] have left (no longer active, or erased)."
     )
+    out.print()
     out.print(_transition_table(comparison, by_grade=by_grade))
     for title, moves in (("Risk rose most", comparison.risen), ("Risk fell most", comparison.fallen)):
         if moves:
@@ -74,9 +83,9 @@ def print_comparison(comparison: Comparison, *, by_grade: bool = False) -> None:
             out.print(_move_table(title, moves))
 
 
-def _side_row(name: str, side: SnapshotManifest, mean: float) -> tuple[str, ...]:
-    as_of, model = format_instant(side.inputs.as_of_us), side.inputs.model_version
-    return name, literal(side.snapshot_id), as_of, model, f"{side.num_customers:,}", _percent(mean)
+def _side_row(name: str, side: SnapshotManifest, mean: float, *, is_wide: bool) -> tuple[str, ...]:
+    about = (format_instant(side.inputs.as_of_us), side.inputs.model_version) if is_wide else ()
+    return name, literal(side.snapshot_id), *about, f"{side.num_customers:,}", _percent(mean)
 
 
 def _transition_table(comparison: Comparison, *, by_grade: bool) -> Any:
@@ -89,11 +98,11 @@ def _transition_table(comparison: Comparison, *, by_grade: bool) -> Any:
         transitions, came, left = member.T @ transitions @ member, came @ member, left @ member
         names = [_styled(one.name.lower(), one) for one in Tier]
     rows = [
-        (f"then {name}", *_counts(counts), *_counts(left[place : place + 1]))
+        (name, *_counts(counts), *_counts(left[place : place + 1]))
         for place, (name, counts) in enumerate(zip(names, transitions, strict=True))
     ]
     rows.append(("new", *_counts(came), ""))
-    return table((("", "left"), *(f"now {name}" for name in names), "left"), rows)
+    return table((("then \\ now", "left"), *names, "left"), rows)
 
 
 def _move_table(title: str, moves: tuple[Move, ...]) -> Any:
@@ -115,11 +124,13 @@ def _warnings(comparison: Comparison) -> list[str]:
     then, now = comparison.before.inputs, comparison.after.inputs
     lines = []
     if then.as_of_us > now.as_of_us:
-        lines.append("then is later than now: you may want the two the other way round.")
+        lines.append("the first snapshot is later than the second: you may want them the other way round.")
     if then.model_hash != now.model_hash:
-        lines.append("two bundles scored these; some of the moves are the bundle's, not the customers'.")
+        lines.append("two different models scored these; some moves come from the model, not from the customers.")
     if then.horizon_days != now.horizon_days:
-        lines.append(f"then was served for {then.horizon_days} days; it is read for {now.horizon_days} here, its grades too.")
+        lines.append(
+            f"the first snapshot was served at {then.horizon_days} days; its risks and grades here are for {now.horizon_days}."
+        )
     return lines
 
 

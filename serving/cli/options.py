@@ -43,7 +43,7 @@ store_option = click.option(
     type=StorePlace(),
     required=True,
     metavar="DIR",
-    help="The store: a directory, or s3://BUCKET/PATH (also gs://, hdfs://).",
+    help="The store: a folder, or s3://BUCKET/PATH (also gs://, hdfs://).",
 )
 
 as_of_option = click.option(
@@ -51,36 +51,44 @@ as_of_option = click.option(
     "as_of_us",
     type=Instant(),
     required=True,
-    help="The instant to speak about, UTC: 2017-12-02 or 2017-12-02T08:00:00Z. Only events before it are seen.",
+    help="The instant to look from, UTC: 2017-12-02 (midnight) or 2017-12-02T08:00:00Z. Only earlier events are used.",
 )
 
 executor_option = click.option(
-    "--executor", type=click.Choice(["inline", "ray"]), default="inline", show_default=True, help="Where the work runs."
+    "--executor",
+    type=click.Choice(["inline", "ray"]),
+    default="inline",
+    show_default=True,
+    help="Run in this process, or on Ray.",
 )
 
 ray_address_option = click.option(
     "--ray-address",
     metavar="HOST:PORT|auto",
-    help="With --executor ray: a running cluster to join, auto for this machine's; without it, one is started and ended. "
-    "Its token comes from RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.",
+    help="With --executor ray: a running cluster to join, or auto for the one on this machine; by default one is started and "
+    "stopped again. The token comes from RAY_AUTH_TOKEN, RAY_AUTH_TOKEN_PATH or ~/.ray/auth_token.",
 )
 
 ray_workers_option = click.option(
     "--ray-workers",
     type=click.IntRange(1, 100_000),
     metavar="N",
-    help="With --executor ray: tasks that run at the same time; one for each core by default.",
+    help="With --executor ray: tasks that run at once; by default one per core.",
 )
 
 ray_gpu_share_option = click.option(
     "--ray-gpu-share",
     type=click.FloatRange(0, 1, min_open=True),
     metavar="SHARE",
-    help="With --executor ray: share of a GPU that a task asks for where the cluster has GPUs; 0.25 by default.",
+    help="With --executor ray: share of a GPU that each task asks for if the cluster has GPUs; 0.25 by default.",
 )
 
 device_option = click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="auto: a GPU if one works."
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="auto: a GPU if a usable one is found, else the CPU.",
 )
 
 horizon_option = click.option(
@@ -89,7 +97,7 @@ horizon_option = click.option(
     default=30,
     show_default=True,
     metavar="DAYS",
-    help="Churn: no purchase within this many days.",
+    help="Churn means no purchase within this many days.",
 )
 
 active_option = click.option(
@@ -98,11 +106,16 @@ active_option = click.option(
     default=90,
     show_default=True,
     metavar="DAYS",
-    help="Who is scored: customers with a purchase in this many days before the as-of.",
+    help="Customers are scored if they bought within this many days before the as-of.",
 )
 
 seed_option = click.option(
-    "--seed", type=click.IntRange(0, 2**31 - 1), default=0, show_default=True, metavar="N", help="Same seed, same model."
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Random seed; the same seed gives the same model.",
 )
 
 
@@ -112,7 +125,7 @@ def check_is_there(store: Place) -> None:
     raises : NoHistoryError
     """
     if not store.is_dir():
-        raise NoHistoryError(f"{store} is no folder; run `ebbtide ingest --store {store} FILE` first")
+        raise NoHistoryError(f"{store} is not a folder; run `ebbtide ingest --store {store} FILE` first")
 
 
 def ray_config(executor: str, *, workers_option: str = "--ray-workers", **settings: Any) -> RayConfig | None:

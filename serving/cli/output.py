@@ -19,12 +19,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 json_option = click.option(
     "--json",
     "as_json",
     is_flag=True,
-    help="For programs: the result as one JSON object, and progress on standard error as JSON lines (event, stage, done, total).",
+    help="Print the result as one JSON object, and progress as JSON lines (event, stage, done, total) on standard error.",
 )
 
 # Where standard error is no terminal (a log file), a bar cannot be redrawn: say where things stand this often.
@@ -47,6 +48,20 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 160)
 
 
+def print_prose(text: str, *, indent: int = 0) -> None:
+    """A sentence or more, broken between words where a terminal is too narrow; whoever reads a pipe gets it on one line.
+
+    text   : markup; not for what is copied, such as commands and paths, in which a break would stay
+    indent : of the lines after the first
+    """
+    out = console()
+    if not out.is_terminal:
+        out.print(text)
+        return
+    lines = Text.from_markup(text).wrap(out, max(out.width - indent, 20))
+    out.print(Text(f"\n{' ' * indent}").join(lines))
+
+
 def count(number: int, noun: str) -> str:
     """A number and what it counts: 1 order, 2 orders."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
@@ -67,7 +82,7 @@ def print_marked(num_marked: int, hint: str = "Parquet and Arrow files leave the
     """
     if num_marked:
         what = count(num_marked, "text")
-        console().print(f"[yellow]Mind[/]: {what} got a ' in front, so that a spreadsheet runs no formula. {hint}.")
+        console().print(f"[yellow]Note[/]: {what} got a leading ' so that spreadsheets do not run them as formulas. {hint}.")
 
 
 def literal(value: object) -> str:
@@ -79,12 +94,21 @@ def table(columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str]
     """A plain table.
 
     columns : a heading, or (heading, "left" | "right" | "wrap"); headings alone are flush right, as numbers are; text that
-              wraps is flush left, and broken where the terminal is too narrow
+              wraps is flush left, and broken where the terminal is too narrow; all else is shown whole, however narrow it is
     """
     grid = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for column in columns:
+    for place, column in enumerate(columns):
         heading, justify = (column, "right") if isinstance(column, str) else column
-        grid.add_column(heading, justify="right" if justify == "right" else "left", no_wrap=justify != "wrap", header_style="dim")
+        # Half an id is no id: without a least width a narrow terminal cuts every column.
+        cells = (heading, *(row[place] for row in rows))
+        least = None if justify == "wrap" else max(Text.from_markup(cell).cell_len for cell in cells)
+        grid.add_column(
+            heading,
+            justify="right" if justify == "right" else "left",
+            no_wrap=justify != "wrap",
+            min_width=least,
+            header_style="dim",
+        )
     for row in rows:
         grid.add_row(*row)
     return grid

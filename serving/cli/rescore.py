@@ -18,7 +18,7 @@ from serving.cli.options import (
     ray_workers_option,
     store_option,
 )
-from serving.cli.output import console, count, json_option, literal, print_json, stage
+from serving.cli.output import console, count, json_option, literal, print_json, print_prose, stage
 
 if TYPE_CHECKING:
     from engine.executors import RayConfig
@@ -28,9 +28,11 @@ if TYPE_CHECKING:
 @click.command()
 @store_option
 @as_of_option
-@click.option("--name", help='The bundle whose champion scores; "default", or the only one that there is.')
+@click.option("--name", help='The model whose champion scores; by default "default", or the only one there is.')
 @click.option(
-    "--full", is_flag=True, help="Begin with everybody's first event, instead of the states that the last snapshot kept."
+    "--full",
+    is_flag=True,
+    help="Read every customer from the first event, instead of continuing from the states of the last snapshot.",
 )
 @device_option
 @executor_option
@@ -50,10 +52,10 @@ def rescore(
     ray_gpu_share: float | None,
     as_json: bool,
 ) -> None:
-    """Score every eligible customer as of an instant with the champion, into a new snapshot.
+    """Score every eligible customer as of an instant, into a new snapshot.
 
-    Only events that came since the newest snapshot of the same champion go through the model; the scores are those of --full.
-    The snapshot appears whole or not at all; a job that was killed goes on where it was. Running servers pick it up.
+    Only events since the newest snapshot of the same champion go through the model; the scores equal those of --full. The
+    snapshot appears once it is complete, and running servers pick it up. A killed job resumes when it is run again.
     """
     ray = ray_config(executor, address=ray_address, num_workers=ray_workers, gpu_share=ray_gpu_share)
     report = run_rescore(
@@ -142,12 +144,16 @@ def print_rescore(report: RescoreReport, *, is_whole_process: bool = True) -> No
         )
         _print_beginnings(report, is_whole_process=is_whole_process)
         if report.num_buckets_resumed:
-            out.print(f"{report.num_buckets_resumed:,} of {count(report.num_buckets, 'bucket')} had been finished before.")
+            out.print(
+                f"{report.num_buckets_resumed:,} of {count(report.num_buckets, 'bucket')} had been finished by an earlier run."
+            )
     else:
-        out.print(f"The snapshot of these inputs was there already: {count(report.num_customers, 'customer')}, nothing to do.")
+        out.print(
+            f"This snapshot exists already, from the same inputs: {count(report.num_customers, 'customer')}, nothing to do."
+        )
     if report.model_as_of_us > report.as_of_us:
         seen_until = format_instant(report.model_as_of_us)
-        out.print(f"[yellow]Mind[/]: {report.model_version} learnt from events up to {seen_until}, later than this as-of.")
+        print_prose(f"[yellow]Note[/]: {report.model_version} was trained on events up to {seen_until}, later than this as-of.")
     out.print(f"Snapshot: {literal(report.folder)}")
 
 
@@ -156,14 +162,16 @@ def _print_beginnings(report: RescoreReport, *, is_whole_process: bool) -> None:
     out = console()
     if report.begun_from:
         out.print(
-            f"Began from {literal(report.begun_from)}: {count(report.num_unchanged, 'customer')} unchanged, "
-            f"{report.num_rolled_on:,} with new events, {report.num_begun_anew:,} begun anew; "
+            f"Continued from {literal(report.begun_from)}: {count(report.num_unchanged, 'customer')} unchanged, "
+            f"{report.num_rolled_on:,} with new events, {report.num_begun_anew:,} from scratch; "
             f"the model read {count(report.num_events_read, 'event')}."
         )
     else:
-        out.print(f"Began with everybody's first event; the model read {count(report.num_events_read, 'event')}.")
+        print_prose(f"Read every customer from the first event; the model read {count(report.num_events_read, 'event')}.")
     stages = ", ".join(f"{name} {seconds:.1f}" for name, seconds in report.stage_s.items())
     memory = f" Peak memory {report.peak_bytes / 2**20:,.0f} MiB." if is_whole_process else ""
-    out.print(f"Seconds of all tasks: {stages}; commit {report.commit_s:.1f}.{memory}")
+    print_prose(f"Seconds by stage, summed over tasks: {stages}; commit {report.commit_s:.1f}.{memory}")
     if report.num_buckets_fallen_back:
-        out.print(f"[yellow]Mind[/]: the GPU failed in {count(report.num_buckets_fallen_back, 'bucket')}, which the CPU scored.")
+        print_prose(
+            f"[yellow]Note[/]: the GPU failed in {count(report.num_buckets_fallen_back, 'bucket')}, which the CPU scored."
+        )

@@ -13,13 +13,17 @@ from serving.cli.options import check_is_there, store_option
 @click.command()
 @store_option
 @click.option(
-    "--listen", default="127.0.0.1:50051", show_default=True, metavar="HOST:PORT", help="Where; port 0 takes a free one."
+    "--listen",
+    default="127.0.0.1:50051",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Address to listen on; port 0 takes a free one.",
 )
 def serve(store: Place, listen: str) -> None:
-    """Answer over gRPC from the newest snapshot, until SIGTERM or Ctrl-C.
+    """Serve the current snapshot over gRPC, until SIGTERM or Ctrl-C.
 
-    Services: ebbtide.v1.ScoringService, grpc.health.v1.Health and server reflection. A newer snapshot is picked up while
-    serving; without one the server runs, and tells its callers what to run.
+    Services: ebbtide.v1.ScoringService, grpc.health.v1.Health and server reflection. A newer snapshot is picked up while serving.
+    If the current one is damaged, the previous one is served meanwhile. If there is none yet, calls are told what to run.
     """
     from serving.service.server import ServerConfig, run
 

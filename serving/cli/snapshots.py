@@ -19,18 +19,22 @@ if TYPE_CHECKING:
     from serving.snapshots import Pruning, SnapshotInfo, UnfinishedSnapshot
 
 
+# Columns of a terminal from which a table has room for the model and its horizon.
+_WIDE = 104
+
+
 @click.group(cls=OrderedGroup)
 def snapshots() -> None:
-    """The scored states of the chain that a store keeps: which there are, what changed between two, and old ones away."""
+    """The scored snapshots of a store: list them, compare two, remove old ones."""
 
 
 @snapshots.command("list")
 @store_option
 @json_option
 def list_command(store: Place, as_json: bool) -> None:
-    """Every snapshot, oldest as-of first, with its size; the current one is what servers answer from.
+    """Every snapshot, oldest as-of first, with its size; servers answer from the current one.
 
-    Folders without a manifest are told apart: a job is working there, or was killed, and goes on where it was if it is run again.
+    Unfinished ones are listed separately: a job is writing them, or was killed and resumes when it is run again.
     """
     from serving.snapshots import list_snapshots, list_unfinished
 
@@ -52,22 +56,22 @@ def list_command(store: Place, as_json: bool) -> None:
 
 @snapshots.command()
 @store_option
-@click.option("--keep", type=click.IntRange(min=1), required=True, metavar="N", help="How many of the newest to keep, by as-of.")
+@click.option("--keep", type=click.IntRange(min=1), required=True, metavar="N", help="How many of the newest, by as-of, to keep.")
 @click.option(
     "--abandoned-after-hours",
     type=click.FloatRange(min=0),
     default=24.0,
     show_default=True,
     metavar="H",
-    help="Unfinished folders go, too, if nothing was written to them for so long. Longer than any job waits between two buckets.",
+    help="Also remove unfinished snapshots not written to for this long; set it longer than a job takes for one bucket.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what would go, and remove nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @json_option
 def prune(store: Place, keep: int, abandoned_after_hours: float, dry_run: bool, as_json: bool) -> None:
-    """Remove old snapshots, and what killed jobs left.
+    """Remove old snapshots, and what killed jobs left behind.
 
-    The current snapshot and the one before it stay whatever N is: servers answer from the one, and go on with page walks that
-    began in the other. A snapshot that cannot be read does not count, and goes unless it is one of these.
+    The current and the previous snapshot always stay: servers answer from the one, and finish paging through the other. A
+    snapshot that cannot be read does not count, and is removed unless it is one of these two.
     """
     from serving.snapshots import prune_snapshots
 
@@ -122,31 +126,34 @@ def print_snapshots(described: Sequence[dict[str, Any]], *, next_step: str = "")
     if not described:
         console().print("No snapshot yet." + (f" Next: {literal(next_step)}" if next_step else ""))
         return
+    out = console()
+    is_wide = out.width >= _WIDE
     rows = [
         (
             literal(told["snapshot_id"]),
-            told["as_of"] or "[red]unreadable[/]",
-            told["model_version"] or "?",
-            f"{told['horizon_days']} days" if told["horizon_days"] else "?",
+            *_about(told, is_wide=is_wide),
             "?" if told["num_customers"] is None else f"{told['num_customers']:,}",
             "?" if told["num_bytes"] is None else size(told["num_bytes"]),
-            ("current" if told["problem"] else "[bold]current[/], served")
-            if told["is_current"]
-            else "previous"
-            if told["is_previous"]
-            else "",
+            "[bold]current[/]" if told["is_current"] else "previous" if told["is_previous"] else "",
         )
         for told in described
     ]
-    columns = (("snapshot", "left"), ("as of", "left"), ("model", "left"), "horizon", "customers", "size", ("", "left"))
-    console().print(table(columns, rows))
+    about = (("as of", "left"), ("model", "left"), "horizon") if is_wide else (("as of", "left"),)
+    out.print(table((("snapshot", "left"), *about, "customers", "size", ("", "left")), rows))
     for told in described:
         if told["problem"]:
             console().print(f"[red]{literal(told['snapshot_id'])}[/]: {literal(told['problem'])}")
         if told["problem"] and told["is_current"]:
             has_previous = any(other["is_previous"] and not other["problem"] for other in described)
-            answers = "answer from the previous one meanwhile" if has_previous else "have nothing to answer from"
-            console().print(f"[red]The current snapshot cannot be read[/]: servers that are started now {answers}.")
+            answers = "serve the previous one meanwhile" if has_previous else "have nothing to serve"
+            console().print(f"[red]The current snapshot cannot be read[/]: servers started now {answers}.")
+
+
+def _about(told: dict[str, Any], *, is_wide: bool) -> tuple[str, ...]:
+    """What fits of a described snapshot; its id names the model, too."""
+    as_of = told["as_of"] or "[red]unreadable[/]"
+    horizon = f"{told['horizon_days']} days" if told["horizon_days"] else "?"
+    return (as_of, told["model_version"] or "?", horizon) if is_wide else (as_of,)
 
 
 def _print_pruning(pruning: Pruning, *, dry_run: bool) -> None:

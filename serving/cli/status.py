@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @store_option
 @json_option
 def status(store: Place, as_json: bool) -> None:
-    """What is in a store: events, customers, span, bundles, snapshots, bad rows."""
+    """What is in a store: events, customers, time span, rejected rows, models, snapshots."""
     document = describe_store(store)
     if as_json:
         print_json(document)
@@ -82,9 +82,9 @@ def _print(document: dict[str, Any]) -> None:
     facts = (
         ("events", f"{history['num_events']:,}: {count_kinds(history['num_by_kind'])}"),
         ("customers", f"{history['num_customers']:,}"),
-        ("span", f"{history['first_event']} to {history['last_event']}"),
+        ("span, UTC", f"{history['first_event']} to {history['last_event']}"),
         ("worth", f"{history['amount_minor_total'] / 100:,.2f}"),
-        ("bad rows", f"{history['num_bad_rows']:,}" + (" (kept in history/quarantine)" if history["num_bad_rows"] else "")),
+        ("rejected", f"{history['num_bad_rows']:,}" + (" rows (kept in history/quarantine)" if history["num_bad_rows"] else "")),
         ("sources", f"{count(history['num_sources'], 'file')} into {count(history['num_buckets'], 'bucket')}"),
     )
     for name, fact in facts:
@@ -101,10 +101,10 @@ def _print(document: dict[str, Any]) -> None:
             )
             for bundle in document["bundles"]
         ]
-        out.print(table((("bundle", "left"), ("as of", "left"), "horizon", "active within", ("", "left")), rows))
+        out.print(table((("model", "left"), ("as of", "left"), "horizon", "active within", ("", "left")), rows))
         print_problems(document["bundles"])
     else:
-        out.print(f"No bundle yet. Next: ebbtide train --store {document['store']} --as-of {history['next_as_of']}")
+        out.print(f"No model yet. Next: ebbtide train --store {document['store']} --as-of {history['next_as_of']}")
     out.print()
     rescore = f"ebbtide rescore --store {document['store']} --as-of {history['next_as_of']}"
     print_snapshots(document["snapshots"], next_step=rescore if document["bundles"] else "")

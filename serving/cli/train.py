@@ -23,7 +23,7 @@ from serving.cli.options import (
     seed_option,
     store_option,
 )
-from serving.cli.output import Stage, console, json_option, literal, print_json, print_note, stage
+from serving.cli.output import Stage, console, json_option, literal, print_json, print_note, print_prose, stage
 
 if TYPE_CHECKING:
     from engine.executors import RayConfig
@@ -40,7 +40,7 @@ _NUM_WORKERS = 2
 @click.command()
 @store_option
 @as_of_option
-@click.option("--name", default="default", show_default=True, help="Under which name the bundle is registered.")
+@click.option("--name", default="default", show_default=True, help="Name to register the model under.")
 @horizon_option
 @active_option
 @seed_option
@@ -50,17 +50,17 @@ _NUM_WORKERS = 2
     type=click.Choice(["champion", "challenger"]),
     default="champion",
     show_default=True,
-    help="champion: if it is not clearly worse than the present one, nor older. challenger: leave the champion, if there is one.",
+    help="champion: unless it is clearly worse, or older, than the present one. challenger: keep the present champion, if any.",
 )
 @click.option(
     "--backtest",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="The metrics.json of a back-test with the same settings, to be kept on the model's card.",
+    help="The metrics.json of a back-test with the same settings, to put on the model card.",
 )
-@click.option("--tuned", is_flag=True, help="With the best settings that `ebbtide tune` found under the same --name.")
+@click.option("--tuned", is_flag=True, help="Use the best settings that `ebbtide tune` found under the same --name.")
 @click.option(
-    "--resume", is_flag=True, help="Go on after the last finished epoch of a training that was cut off, to the same model."
+    "--resume", is_flag=True, help="Continue an interrupted training after its last finished epoch; the model is the same."
 )
 @device_option
 @executor_option
@@ -68,7 +68,7 @@ _NUM_WORKERS = 2
     "--num-workers",
     type=click.IntRange(1, 1024),
     metavar="N",
-    help="With --executor ray: workers that share every step, a core or a GPU each; 2 by default. The losses are those of one.",
+    help="With --executor ray: workers that share every step, a core or GPU each; 2 by default. Same losses as one worker.",
 )
 @ray_address_option
 @json_option
@@ -89,12 +89,12 @@ def train(
     ray_address: str | None,
     as_json: bool,
 ) -> None:
-    """Train a model on everything before the as-of, and register it with a card.
+    """Train a model on all events before the as-of, and register it with a model card.
 
-    It becomes the champion, which `rescore` scores with, unless it is worse than the present champion beyond chance on customers
-    that neither had seen: then it becomes the challenger, and `ebbtide models promote --force` is the way past that.
+    It becomes the champion, which `rescore` scores with, unless it is significantly worse than the present champion on customers
+    that neither has seen; then it becomes the challenger. `ebbtide models promote --force` overrides that.
 
-    Every epoch is kept until the model is registered: after Ctrl-C or a kill the same command with --resume goes on.
+    Every epoch is saved until the model is registered: after Ctrl-C or a kill, run the same command with --resume.
     """
     from training.bundles.backtest_summary import read_backtest
     from training.config import TrainConfig
@@ -202,14 +202,14 @@ def print_train(registration: Registration, seconds: float) -> None:
     """What came of a training, for a person."""
     bundle, decision = registration.bundle, registration.decision
     out = console()
-    out.print(
-        f"Trained [bold]{bundle.name}/{bundle.version}[/] in {seconds:.0f} s on what was known before "
-        f"{format_instant(bundle.as_of_us)}: churn within {bundle.horizon_days} days, of customers active within "
+    print_prose(
+        f"Trained [bold]{bundle.name}/{bundle.version}[/] in {seconds:.0f} s on events before "
+        f"{format_instant(bundle.as_of_us)}: churn within {bundle.horizon_days} days, customers active in the last "
         f"{bundle.active_within_days}."
     )
-    mark = "" if decision.alias == "champion" else "[yellow]Mind[/]: the champion stays. "
-    out.print(f"{mark}It is {decision.alias}: {literal(decision.reason)}.")
-    out.print(f"Bundle: {literal(bundle.folder)}")
+    mark = "" if decision.alias == "champion" else "[yellow]Note[/]: the champion stays. "
+    print_prose(f"{mark}It is the {decision.alias}: {literal(decision.reason)}.")
+    out.print(f"Model: {literal(bundle.folder)}")
 
 
 def _learning(history: History, device: str, ray: RayConfig | None) -> Learning:
@@ -221,9 +221,7 @@ def _learning(history: History, device: str, ray: RayConfig | None) -> Learning:
     try:
         from training.passes.ray_learning import LearnOnRay
     except ImportError as error:
-        raise ExecutionError(
-            f"--executor ray needs what Ray Train needs ({error}); run `pip install 'ebbtide[train]'`"
-        ) from error
+        raise ExecutionError(f"--executor ray needs Ray Train ({error}); run `pip install 'ebbtide[train]'`") from error
 
     # A GPU that is asked for is looked for by the workers: this machine may have none.
     on_device = "cuda" if device == "cuda" else resolve_device(device)
@@ -233,12 +231,12 @@ def _learning(history: History, device: str, ray: RayConfig | None) -> Learning:
 
 def _note_of(unfinished: Unfinished | None, name: str, *, resume: bool) -> str:
     if unfinished is None:
-        return f"found no unfinished training of {name}: beginning anew" if resume else ""
+        return f"found no unfinished training of {name}, starting a new one" if resume else ""
     if resume:
-        return f"found an unfinished training of {name} to go on with: {unfinished}"
-    return f"replacing an unfinished training of {name}: {unfinished}; --resume would go on with it"
+        return f"resuming the unfinished training of {name}: {unfinished}"
+    return f"replacing an unfinished training of {name}: {unfinished}; --resume would continue it"
 
 
 def _show_epoch(progress: Stage, at: TrainProgress) -> None:
-    held_out = "" if at.validation is None else f", held out {at.validation:.4f}"
+    held_out = "" if at.validation is None else f", holdout {at.validation:.4f}"
     progress.update(done=at.epoch, total=at.num_epochs, note=f"epochs, loss {at.loss:.4f}{held_out}")

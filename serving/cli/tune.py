@@ -20,7 +20,7 @@ from serving.cli.options import (
     seed_option,
     store_option,
 )
-from serving.cli.output import Stage, console, count, json_option, literal, print_json, stage, table
+from serving.cli.output import Stage, console, count, json_option, literal, print_json, print_prose, stage, table
 from training.tuning.space import SPACE, space_as_help
 
 if TYPE_CHECKING:
@@ -30,22 +30,28 @@ if TYPE_CHECKING:
 _REPORT_FILE = "study.html"
 
 
-@click.command(epilog=f"\b\nSearched (docs/tuning.md has the reason for each range):\n{space_as_help()}")
+@click.command(epilog=f"\b\nSearched (docs/tuning.md explains each range):\n{space_as_help()}")
 @store_option
 @as_of_option
 @click.option(
-    "--trials", type=click.IntRange(1, 100_000), required=True, metavar="N", help="Trials in all, those of earlier runs included."
+    "--trials",
+    type=click.IntRange(1, 100_000),
+    required=True,
+    metavar="N",
+    help="Trials in all, including those of earlier runs.",
 )
 @click.option(
     "--timeout-min",
     type=click.FloatRange(0, min_open=True),
     metavar="M",
-    help="Begin no trial after so many minutes; those that have begun are finished.",
+    help="Start no trial after this many minutes; running ones are finished.",
 )
 @executor_option
 @ray_address_option
 @ray_workers_option
-@click.option("--name", default="default", show_default=True, help="Of the study, and of the bundle that `train --tuned` makes.")
+@click.option(
+    "--name", default="default", show_default=True, help="Name of the study, and of the model that `train --tuned` makes."
+)
 @horizon_option
 @active_option
 @seed_option
@@ -64,11 +70,11 @@ def tune(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Search better settings for `train --tuned` on what was known before the as-of.
+    """Search for better settings for `train --tuned`, using events before the as-of.
 
-    The usual settings are the first trial, so that the best is never worse than they are on the held-out horizon. What is clearly
-    behind is given up early. Every trial is kept in the store as it ends: the same command goes on after Ctrl-C or a kill.
-    LightGBM is then tuned with the same budget on the same customers, to compare with.
+    The default settings are the first trial, so the best trial is never worse than they are on the holdout window. Trials that
+    are clearly behind are pruned. Every finished trial is kept in the store: after Ctrl-C or a kill, run the same command to
+    continue. For comparison, LightGBM is then tuned with the same budget on the same customers.
     """
     from engine.executors import make_executor
     from engine.storage import write_bytes
@@ -104,13 +110,13 @@ def tune(
     out = console()
     if peer is not None and peer.log_loss is not None:
         out.print(
-            f"LightGBM, {count(peer.num_trials, 'trial')} on the same customers: cross entropy {peer.log_loss:.5f}; "
-            f"its usual settings {peer.usual_log_loss:.5f}."
+            f"LightGBM, {count(peer.num_trials, 'trial')} on the same customers: cross entropy {peer.log_loss:.5f} "
+            f"(its default settings {peer.usual_log_loss:.5f})."
         )
         if (lead := study.lead_of(peer.log_loss)) is not None:
-            out.print(
-                f"[yellow]Mind[/]: LightGBM is ahead of the best trial, by {lead:.5f}. More --trials may turn that; "
-                f"`ebbtide backtest --tuned {study.name}` tells who is ahead in a window that neither was chosen on."
+            print_prose(
+                f"[yellow]Note[/]: LightGBM is ahead of the best trial by {lead:.5f}. More --trials may change that; "
+                f"`ebbtide backtest --tuned {study.name}` compares the two on a window that neither was chosen on."
             )
     out.print(f"Report: {literal(report)}")
     if study.best is not None:
@@ -155,13 +161,14 @@ def print_study(study: Study, importances: dict[str, float]) -> None:
     num_completed = sum(trial.loss is not None for trial in study.trials)
     out.print(
         f"Study [bold]{study.name}[/] as of {format_instant(study.subject.as_of_us)}: {count(len(study.trials), 'trial')}, "
-        f"{num_completed} of them to the end."
+        f"{num_completed} completed."
     )
     if best is None:
-        out.print("[yellow]Mind[/]: no trial was completed; run again with more --trials.")
+        out.print("[yellow]Note[/]: no trial was completed; run again with more --trials.")
         return
-    usual = f"; the usual settings {first.loss:.5f}" if first is not None and first.loss is not None else ""
-    out.print(f"Best: trial {best.number}, cross entropy {best.loss:.5f} on the held-out horizon{usual}.")
+    usual = "" if first is None or first.loss is None or best == first else f"; default settings {first.loss:.5f}"
+    which = f"trial {best.number}" + (", the default settings" if best == first else "")
+    out.print(f"Best: {which}, cross entropy {best.loss:.5f} on the holdout window{usual}.")
     rows = [
         (
             setting.name,
@@ -173,11 +180,9 @@ def print_study(study: Study, importances: dict[str, float]) -> None:
         for setting in sorted(SPACE, key=lambda one: -importances.get(one.name, 0.0))
     ]
     told = ["importance"] if importances else []
-    out.print(table((("setting", "left"), "best", "usual", *told, ("searched", "left")), rows))
+    out.print(table((("setting", "left"), "best", "default", *told, ("searched", "left")), rows))
     if not importances:
-        out.print(
-            f"[dim]Which settings matter is told from {LEAST_FOR_IMPORTANCE} completed trials on; there are {num_completed}.[/]"
-        )
+        out.print(f"[dim]Importances need {LEAST_FOR_IMPORTANCE} completed trials; there are {num_completed}.[/]")
 
 
 def _show_trial(progress: Stage, study: Study, num_trials: int) -> None:

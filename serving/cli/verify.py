@@ -15,9 +15,9 @@ from serving.cli.output import console, count, json_option, print_json, stage
 @store_option
 @json_option
 def verify(store: Place, as_json: bool) -> int:
-    """Check every part of the history, every snapshot and every bundle against its hash, and the events' order.
+    """Check every part of the history, every snapshot and every model against its hash, and the order of events.
 
-    Tells what is broken and how to mend it. The exit status is 0 where all is well, else 1.
+    Says what is broken and how to repair it. The exit status is 0 if all is well, else 1.
     """
     from serving.verification import verify_store
 
@@ -39,10 +39,10 @@ def verify(store: Place, as_json: bool) -> int:
     out = console()
     for problem in found.problems:
         out.print(f"{problem.where}: {problem.what}", style="red", markup=False)
-        out.print(f"    to mend it: {problem.remedy}", markup=False)
-    verdict = f"[red]{count(len(found.problems), 'problem')}[/]" if found.problems else "[green]all is as it was written[/]"
+        out.print(f"    to repair it: {problem.remedy}", markup=False)
+    verdict = f"[red]{count(len(found.problems), 'problem')}[/]" if found.problems else "[green]everything intact[/]"
     out.print(
-        f"[bold]{store}[/]: {verdict}; read: {count(found.num_parts, 'part')} of {found.num_bytes / 1e6:,.1f} MB, "
-        f"{count(found.num_snapshots, 'snapshot')}, {count(found.num_bundles, 'bundle')}."
+        f"[bold]{store}[/]: {verdict}; checked {count(found.num_parts, 'part')} ({found.num_bytes / 1e6:,.1f} MB), "
+        f"{count(found.num_snapshots, 'snapshot')}, {count(found.num_bundles, 'model')}."
     )
     return int(bool(found.problems))

@@ -78,7 +78,7 @@ def open_memory(store: StoreLike, snapshot_id: str, file: BucketFile, inputs: Sn
     try:
         batch = open_bucket_file(snapshot_folder(store, snapshot_id), file, inputs)
     except IntegrityError as error:
-        _logger.warning("the customers of bucket %d begin anew: %s", file.bucket, error)
+        _logger.warning("reading the customers of bucket %d from their first event: %s", file.bucket, error)
         return None
     return Memory(
         customer_ids=batch.column("customer_id"),

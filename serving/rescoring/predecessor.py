@@ -54,7 +54,7 @@ def _list(store: Place) -> list[SnapshotInfo]:
     try:
         return list_snapshots(store)
     except IntegrityError as error:  # of the pointer, which a new snapshot mends
-        _logger.warning("beginning anew: %s", error)
+        _logger.warning("reading every customer from the first event: %s", error)
         return []
 
 

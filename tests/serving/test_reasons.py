@@ -195,7 +195,7 @@ def test_the_command_line_tells_why(reasoning_server: Server, scored: Snapshot) 
     customer_id = scored.batches[0].column("customer_id")[0].as_py()
     target = ["--target", reasoning_server.target]
     text = CliRunner().invoke(cli, ["score", customer_id, *target]).output
-    assert "; counted from" in text
+    assert "; baseline" in text
     assert "strongest reason" in CliRunner().invoke(cli, ["at-risk", *target]).output
     document = json.loads(CliRunner().invoke(cli, ["score", customer_id, "--json", *target]).output)
     strongest = document["customers"][0]["reasons"]["strongest"]

@@ -225,7 +225,7 @@ def test_the_page_has_every_plot_and_fetches_nothing(study: Study) -> None:
         assert f'aria-label="{title}"' in page
     assert "src=" not in page
     assert "href=" not in page
-    assert "Told from 10 completed trials on." in draw_study(study, {})
+    assert "Needs 10 completed trials." in draw_study(study, {})
     empty = replace(study, trials=())
     assert "0 trials" in draw_study(empty, {})
 

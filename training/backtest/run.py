@@ -120,12 +120,12 @@ def _check_outcomes(history: History, as_of_us: int, horizon_days: int, active_w
     if num_customers == 0:
         raise AsOfError(
             f"found no customer with a purchase in the {active_within_days} days before {format_instant(as_of_us)}; "
-            "choose another as-of date, or a longer time to be active within"
+            "choose another as-of date, or a longer --active-within-days"
         )
     if num_churned in (0, num_customers):
         raise AsOfError(
             f"{num_churned} of {num_customers} customers did not buy in the {horizon_days} days from {format_instant(as_of_us)}, "
-            "expected some and not all, so that there is something to tell apart; choose another as-of date or horizon"
+            "expected some but not all, so that there is something to predict; choose another as-of date or horizon"
         )
 
 

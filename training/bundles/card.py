@@ -32,10 +32,10 @@ def render_card(name: str, version: str, about: BundleDescription) -> str:
     """The card of a version."""
     sections = (
         _predicts(about),
-        ("Learnt from", _learnt_from(about)),
-        ("How good", _how_good(about)),
+        ("Trained on", _learnt_from(about)),
+        ("Quality", _how_good(about)),
         ("Limits", _limits(about)),
-        ("How to repeat it", _how_to_repeat(name, about)),
+        ("Reproducing it", _how_to_repeat(name, about)),
         ("Identity", _identity(about)),
     )
     first, *rest = sections
@@ -48,7 +48,7 @@ def _predicts(about: BundleDescription) -> str:
     return (
         f"The probability that a customer makes no purchase within **{about.horizon_days} days** of an instant, for customers "
         f"with a purchase in the **{about.active_within_days} days** before it. The same hazard curve answers for any other "
-        f"horizon up to {edges[-1]:g} days, but was aimed at this one."
+        f"horizon up to {edges[-1]:g} days, but was trained for this one."
     )
 
 
@@ -56,11 +56,11 @@ def _learnt_from(about: BundleDescription) -> str:
     num_days = (about.as_of_us - about.first_event_us) / DAY_US
     return "\n".join(
         (
-            f"- events from {format_instant(about.first_event_us // DAY_US * DAY_US)} to before {format_instant(about.as_of_us)} "
-            f"({num_days:,.0f} days); nothing later was looked at",
-            f"- {about.num_events:,} events of {about.num_customers:,} customers; of a history of more than "
-            f"{about.config['max_events']:,} events, a random sample of whole customers",
-            "- no name, id or event of a customer is in the bundle: weights, means, deciles and shares only",
+            f"- events from {format_instant(about.first_event_us // DAY_US * DAY_US)} until just before "
+            f"{format_instant(about.as_of_us)} ({num_days:,.0f} days); nothing later was used",
+            f"- {about.num_events:,} events of {about.num_customers:,} customers (from a history of more than "
+            f"{about.config['max_events']:,} events, a random sample of customers)",
+            "- the model files hold no name, id or event of any customer, only weights, means, deciles and shares",
         )
     )
 
@@ -70,22 +70,22 @@ def _how_good(about: BundleDescription) -> str:
     if about.validation:
         begin = format_instant(about.as_of_us - about.horizon_days * DAY_US)
         parts.append(
-            f"The window from {begin} to {format_instant(about.as_of_us)}, by a first pass that had not seen it. Epochs and "
-            f"calibration were chosen on it, so that the figures are a little flattering.\n\n{_table(about.validation, {})}"
+            f"On the holdout window from {begin} to {format_instant(about.as_of_us)}, by a first pass that had not seen it. "
+            f"Epochs and calibration were chosen on it, so the figures are slightly optimistic.\n\n{_table(about.validation, {})}"
         )
     else:
-        parts.append("Not known: the last horizon before the as-of held too few customers, or too few of one outcome, to tell.")
+        parts.append("Unknown: the last horizon before the as-of had too few customers, or too few of one outcome, to measure.")
     if about.backtest is not None:
         instants = about.backtest["as_of"]
         origins = instants if isinstance(instants, str) else ", ".join(instants)
         parts.append(
-            f"Back-tests as of {origins}, by models that were trained then in the same way and had not seen what followed "
+            f"Back-tests as of {origins}, by models trained the same way at that time, without what followed "
             f"(95 % intervals):\n\n{_table(about.backtest['metrics'], about.backtest['intervals'])}"
         )
     slope, shift = about.calibration["slope"], about.calibration["shift"]
     parts.append(
         f"Calibration: the cumulative hazard H becomes exp({shift:+.3f}) H^{slope:.3f}"
-        + (", fitted on that window and drawn towards the identity." if about.validation else "; that is the identity.")
+        + (", fitted on that window and shrunk towards the identity." if about.validation else "; that is the identity.")
     )
     return "\n\n".join(parts)
 
@@ -105,12 +105,12 @@ def _table(metrics: Mapping[str, float | None], intervals: Mapping[str, Any]) ->
 def _limits(about: BundleDescription) -> str:
     return "\n".join(
         (
-            f"- It says nothing of customers without a purchase in the last {about.active_within_days} days, nor why one leaves.",
-            "- It knows what the log of this chain knows. Moves, deaths and purchases elsewhere look like churn.",
-            "- A season that the log never held is a surprise. From a year and a half on, the chain's orders of the year before "
-            "tell what the time of the year promises; with less, it is ignored.",
-            "- It ages: `ebbtide drift` compares the chain with that of the training and says when to train again.",
-            "- Probabilities are for whom to talk to. They are no ground to refuse a customer anything.",
+            f"- It says nothing of customers without a purchase in the last {about.active_within_days} days, or why any leaves.",
+            "- It knows only the log of this chain. Moves, deaths and purchases elsewhere look like churn.",
+            "- It cannot foresee a season that the log has never covered. From a year and a half of log on, seasonality comes "
+            "from the chain's orders of the year before; with less, it is ignored.",
+            "- It ages: `ebbtide drift` compares the chain with the training data and says when to retrain.",
+            "- Use the probabilities to decide whom to contact. They are no reason to refuse a customer anything.",
         )
     )
 
@@ -126,7 +126,7 @@ def _how_to_repeat(name: str, about: BundleDescription) -> str:
         f"    {command}",
         "",
         f"On the history whose manifest has the hash below, with {versions} on the same kind of "
-        "processor it gives the same bits.",
+        "processor, this gives a bit-identical model.",
     ]
     changed = _changed(config)
     if changed:
@@ -148,9 +148,9 @@ def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _identity(about: BundleDescription) -> str:
     rows = (
-        ("bundle", about.content_hash),
+        ("model", about.content_hash),
         ("weights", about.weights_hash),
         ("catalogue of inputs", about.catalogue_hash),
         ("history's manifest", about.history_hash),
     )
-    return "\n".join(("| of | hash |", "|---|---|", *(f"| {what} | `{found}` |" for what, found in rows)))
+    return "\n".join(("| hash of | |", "|---|---|", *(f"| {what} | `{found}` |" for what, found in rows)))

@@ -130,8 +130,8 @@ def why_no_walk(start_us: int, end_us: int, config: LeadTimeConfig) -> str | Non
         return None
     latest = format_instant(end_us - needed * DAY_US)
     return (
-        f"Lead time needs {needed} days of orders after the first as-of, {config.rule_days} for the rule and {config.step_days} "
-        f"for customers to leave in; there are {known_days:.0f}. Give an as-of of {latest} or earlier."
+        f"Lead time needs {needed} days of orders after the first as-of ({config.rule_days} for the rule, {config.step_days} for "
+        f"customers to leave in), found {known_days:.0f}; use an as-of of {latest} or earlier."
     )
 
 

@@ -42,7 +42,7 @@ CHECKPOINT_SCHEMA_VERSION = 4
 CHECKPOINT_FOLDER = ".training"
 CHECKPOINT_FILE = "checkpoint.json"
 _STANDING, _CHOSEN, _RIVAL = "standing.", "trial.", "rival."
-_WAY_OUT = "leave --resume out to begin anew"
+_WAY_OUT = "omit --resume to start over"
 # What a repetition has to agree in to give the same bits.
 _LIBRARIES = ("numpy", "torch")
 
@@ -172,8 +172,8 @@ def unpack(document: bytes, read: Callable[[str], bytes], subject: Mapping[str, 
     if differing := differences(found, subject):
         raise InvalidArgumentError(
             "resume",
-            f"found an unfinished training of something else in {where} ({'; '.join(differing)}); ask for the same again to go "
-            f"on with it, or {_WAY_OUT}",
+            f"the unfinished training in {where} is a different one ({'; '.join(differing)}); ask for that one again to "
+            f"resume it, or {_WAY_OUT}",
         )
     try:
         return _parse(content, _tensors(content, read), prepared)

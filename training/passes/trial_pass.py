@@ -298,7 +298,7 @@ def _check_can_learn(
         raise AsOfError(
             f"as-of {as_of}: found no customer with a purchase in the {config.active_within_days} days before "
             f"{format_instant(held_out_us)}, where the last horizon begins, expected some to learn from; choose another as-of, "
-            f"or a longer time to be active within{_UNTIL_THEN}"
+            f"or a longer --active-within-days{_UNTIL_THEN}"
         )
     if earlier.num_customers < LEAST_TO_LEARN_FROM:
         raise AsOfError(

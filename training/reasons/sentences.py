@@ -85,15 +85,15 @@ def _aside(subject: int, value: float) -> str:
 def _of_time(hours: float, *, is_only: bool, raises: bool) -> str:
     """Of a time nothing is usual: that of half the customers is no time at all."""
     which = "only order so far" if is_only else "last order"
-    return f"The {which} was on {time_of_week(hours)}, as is more common among {_others(is_only=is_only, raises=raises)}."
+    return f"The {which} was on {time_of_week(hours)}, which is more common among {_others(is_only=is_only, raises=raises)}."
 
 
 def _of_events(num_orders: int, date: str, *, raises: bool) -> str:
     """What no number says; of the orders themselves no more is kept than what the last one was."""
     others = _others(is_only=num_orders < 2, raises=raises)
     if num_orders < 2:
-        return f"The one order so far ({date}) is on the whole like that of {others}."
-    return f"The {num_orders:,} orders so far, the latest on {date}, followed each other like those of {others}."
+        return f"The only order so far ({date}) is, on the whole, like that of {others}."
+    return f"The pattern of the {num_orders:,} orders so far, the latest on {date}, is like that of {others}."
 
 
 def _others(*, is_only: bool, raises: bool) -> str:

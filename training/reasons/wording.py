@@ -15,7 +15,7 @@ class Wording:
     """Templates around a value in words, `{}`.
 
     own     : the fact, such as "Last bought {} ago"
-    usual   : the same of {who}, such as "{who} usually did {} ago"
+    usual   : the same of {who}, such as "for {who} it is usually {}"
     missing : the fact where the value is not known
     render  : a value in words
     unusual : of {who}, where what is usual is not known
@@ -27,7 +27,7 @@ class Wording:
     usual: str
     missing: str
     render: Render
-    unusual: str = "of most {who} that is not known"
+    unusual: str = "for most {who} this is unknown"
 
 
 def number(value: float) -> str:
@@ -112,7 +112,7 @@ _WEEKDAYS = ("a Monday", "a Tuesday", "a Wednesday", "a Thursday", "a Friday", "
 def time_of_week(hours: float) -> str:
     """From hours since Monday 0:00; of a log that has days and no times it is always midnight, which nobody need be told."""
     day, hour = divmod(hours, 24)
-    return _WEEKDAYS[int(day) % 7] + (f" about {int(hour)}:00 UTC" if hour else "")
+    return _WEEKDAYS[int(day) % 7] + (f" at about {int(hour)}:00 UTC" if hour else "")
 
 
 def _how_many(count: float) -> str:
@@ -135,34 +135,34 @@ def _wording(own: str, usual: str, missing: str, render: Render) -> Wording:
 
 _ONE_DAY = "Has bought on one day only"
 _NO_ORDER_90D = "No order in the last 90 days"
-_NO_STORE = "The store of the latest order is not known, or it is older than 90 days"
+_NO_STORE = "The store of the latest order is unknown, or that order is older than 90 days"
 _NO_STORES = "No two orders in a row with a known store in the last 90 days."
-_NO_CHANNEL = "The channel of the latest order is not known, or it is older than 90 days"
+_NO_CHANNEL = "The channel of the latest order is unknown, or that order is older than 90 days"
 _NO_CHANNELS = "No two orders in a row with a known channel in the last 90 days."
 
 
 def _orders_within(days: int) -> Wording:
-    return _wording(f"{{}} in the last {days} days", "{who} usually have {}", "Orders are not known", _counted("order"))
+    return _wording(f"{{}} in the last {days} days", "{who} usually have {}", "Orders are unknown", _counted("order"))
 
 
 def _spend_within(days: int) -> Wording:
-    return _wording(f"Spent {{}} in the last {days} days", "{who} usually spend {}", "Amounts are not known", _spent)
+    return _wording(f"Spent {{}} in the last {days} days", "{who} usually spend {}", "Amounts are unknown", _spent)
 
 
 # Of every number of the summary, and of the last order.
 WORDINGS: dict[str, Wording] = {
-    "recency_days": _wording("Last bought {} ago", "{who} usually did {} ago", "Has not bought yet", ago),
-    "tenure_days": _wording("First bought {} ago", "{who} usually did {} ago", "Has not bought yet", ago),
+    "recency_days": _wording("Last bought {} ago", "for {who} it is usually {}", "Has not bought yet", ago),
+    "tenure_days": _wording("First bought {} ago", "for {who} it is usually {}", "Has not bought yet", ago),
     **{f"orders_{days}d": _orders_within(days) for days in (*WINDOWS_DAYS, 180, 365)},
     "orders_change_30d": _wording(
-        "Orders of the last 30 days against the 30 before: {}",
+        "Orders in the last 30 days against the 30 before: {}",
         "{who} usually have {}",
         "No order in the last 60 days",
         _ORDERS_COMPARED,
     ),
     **{f"spend_{days}d": _spend_within(days) for days in WINDOWS_DAYS},
     "spend_change_30d": _wording(
-        "Spending of the last 30 days against the 30 before: {}",
+        "Spending in the last 30 days against the 30 before: {}",
         "{who} usually spend {}",
         "Nothing spent in the last 60 days",
         _SPEND_COMPARED,
@@ -170,105 +170,119 @@ WORDINGS: dict[str, Wording] = {
     "gap_mean_days": _wording("Buys every {} on average", "{who} usually buy every {}", _ONE_DAY, every),
     "gap_spread_days": Wording(
         own="The time between purchases varies by {}",
-        usual="with {who} usually by {}",
-        missing="Has bought on two days only, too few to tell a rhythm.",
+        usual="for {who} usually by {}",
+        missing="Has bought on two days only, too few to show a rhythm.",
         render=duration,
         unusual="most {who} have bought on two days only",
     ),
-    "gap_longest_days": _wording("The longest pause so far was {}", "{who} usually had one of {}", _ONE_DAY, duration),
+    "gap_longest_days": _wording("The longest gap so far was {}", "{who} usually have a longest gap of {}", _ONE_DAY, duration),
     "lateness": _wording(
-        "Has now been away for {} of the own average pause", "{who} usually have been away for {}", _ONE_DAY, percent
+        "Has now been away for {} of the average gap", "{who} have usually been away for {} of theirs", _ONE_DAY, percent
     ),
     "weekday_regularity": _wording(
-        "{} of the days with a purchase were the same weekday", "with {who} usually {} are", _NO_ORDER_90D, percent
+        "{} of the purchase days fell on the same weekday", "{who} usually have {} on one weekday", _NO_ORDER_90D, percent
     ),
     "basket_90d": _wording(
-        "An order of the last 90 days came to {} on average",
+        "Orders in the last 90 days came to {} on average",
         "{who} usually spend {}",
         _NO_ORDER_90D,
         money,
     ),
     "basket_change_90d": _wording(
-        "The average order of the last 90 days against the 90 before: {}",
-        "with {who} usually it is {}",
+        "The average order in the last 90 days against the 90 before: {}",
+        "for {who} it is usually {}",
         "Did not buy both in the last 90 days and in the 90 before.",
         _SIZE_COMPARED,
     ),
     "discount_share_90d": _wording(
-        "{} of the price was discounted in the last 90 days", "{who} usually get {}", "Discounts are not known", percent
+        "{} of the price was discounted in the last 90 days", "{who} usually get {}", "Discounts are unknown", percent
     ),
     "categories_per_order_90d": _wording(
-        "Categories in an average order of the last 90 days: {}", "{who} usually have {}", "Categories are not known", number
+        "Categories per order in the last 90 days: {}", "{who} usually have {}", "Categories are unknown", number
     ),
     "categories_change_90d": _wording(
-        "Categories in an order of the last 90 days against the 90 before: {}",
+        "Categories per order in the last 90 days against the 90 before: {}",
         "{who} usually have {}",
         "Did not buy both in the last 90 days and in the 90 before.",
         _ORDERS_COMPARED,
     ),
     "store_share_90d": _wording(
-        "{} of the last 90 days' orders were at the latest one's store", "{who} usually have {} there", _NO_STORE, percent
+        "{} of the orders in the last 90 days were at the store of the latest one",
+        "{who} usually have {} there",
+        _NO_STORE,
+        percent,
     ),
     "store_switch_rate_90d": _wording(
-        "{} of the last 90 days' orders were at another store than the one before",
-        "with {who} usually {} are",
+        "{} of the orders in the last 90 days were at a different store from the one before",
+        "for {who} it is usually {}",
         _NO_STORES,
         percent,
     ),
     "channel_share_90d": _wording(
-        "{} of the last 90 days' orders came by the latest one's channel", "{who} usually have {} by it", _NO_CHANNEL, percent
+        "{} of the orders in the last 90 days came through the channel of the latest one",
+        "{who} usually have {} through it",
+        _NO_CHANNEL,
+        percent,
     ),
     "channel_switch_rate_90d": _wording(
-        "{} of the last 90 days' orders came by another channel than the one before",
-        "with {who} usually {} do",
+        "{} of the orders in the last 90 days came through a different channel from the one before",
+        "for {who} it is usually {}",
         _NO_CHANNELS,
         percent,
     ),
     "return_rate_180d": _wording(
-        "{} returns for each order of the last 180 days", "{who} usually have {}", "Returns are not known", number
+        "{} returns per order in the last 180 days", "{who} usually have {}", "Returns are unknown", number
     ),
-    "days_since_visit": _wording("Last visited a store {} ago", "{who} usually did {} ago", "No visit is known", ago),
-    "days_since_login": _wording("Last logged in {} ago", "{who} usually did {} ago", "No login is known", ago),
+    "days_since_visit": _wording(
+        "Last visited a store {} ago", "the last visit of {who} is usually {} ago", "No visit is known", ago
+    ),
+    "days_since_login": _wording("Last logged in {} ago", "the last login of {who} is usually {} ago", "No login is known", ago),
     "visits_30d": _wording(
-        "{} in the last 30 days", "{who} usually make {}", "Visits are not known", _counted("visit", " to a store")
+        "{} in the last 30 days", "{who} usually make {}", "Visits are unknown", _counted("visit", " to a store")
     ),
-    "logins_30d": _wording("{} in the last 30 days", "{who} usually have {}", "Logins are not known", _counted("login")),
+    "logins_30d": _wording("{} in the last 30 days", "{who} usually have {}", "Logins are unknown", _counted("login")),
     "rating_mean_180d": _wording(
         "Rated {} on average in the last 180 days", "{who} usually rate {}", "No rating in the last 180 days", number
     ),
     "rating_change_180d": _wording(
-        "The latest rating was {} the mean of those before", "with {who} usually it is {}", "No ratings to compare", _above
+        "The latest rating was {} the mean of the earlier ones",
+        "for {who} the latest is usually {} that mean",
+        "No ratings to compare",
+        _above,
     ),
     "complaints_90d": _wording(
-        "{} in the last 90 days", "{who} usually have {}", "Complaints are not known", _counted("complaint")
+        "{} in the last 90 days", "{who} usually have {}", "Complaints are unknown", _counted("complaint")
     ),
     "contacts_90d": _wording(
-        "{} by the chain in the last 90 days", "{who} usually have {}", "Contacts are not known", _counted("contact")
+        "{} by the chain in the last 90 days", "{who} usually have {}", "Contacts are unknown", _counted("contact")
     ),
     "contact_response_90d": _wording(
-        "Bought after {} of the last 90 days' contacts", "{who} usually do after {}", "No contact in the last 90 days", percent
+        "Bought after {} of the contacts in the last 90 days",
+        "{who} usually do after {}",
+        "No contact in the last 90 days",
+        percent,
     ),
     "shopping_days_90d": _wording(
-        "Bought on {} of the last 90 days", "{who} usually do on {}", "Purchases are not known", _how_many
+        "Bought on {} of the last 90 days", "{who} usually do on {}", "Purchases are unknown", _how_many
     ),
     "shopping_weeks_13w": _wording(
-        "Bought in {} of the last 13 weeks", "{who} usually do in {}", "Purchases are not known", _how_many
+        "Bought in {} of the last 13 weeks", "{who} usually do in {}", "Purchases are unknown", _how_many
     ),
     "gap_longest_90d_days": _wording(
-        "The longest pause within 90 days was {}",
-        "{who} usually pause for {} at most",
+        "The longest gap within 90 days was {}",
+        "{who} usually have a longest gap of {}",
         "No two purchases within 90 days",
         duration,
     ),
-    "gap_latest_days": _wording("The pause before the last purchase was {}", "{who} usually had one of {}", _ONE_DAY, duration),
-    "returns_90d": _wording("{} in the last 90 days", "{who} usually have {}", "Returns are not known", _counted("return")),
-    "lines_per_order_90d": _wording("{} in an average order of the last 90 days", "{who} usually have {}", _NO_ORDER_90D, lines),
+    "gap_latest_days": _wording("The gap before the last purchase was {}", "{who} usually have a gap of {}", _ONE_DAY, duration),
+    "returns_90d": _wording("{} in the last 90 days", "{who} usually have {}", "Returns are unknown", _counted("return")),
+    "lines_per_order_90d": _wording("{} per order on average in the last 90 days", "{who} usually have {}", _NO_ORDER_90D, lines),
     "last_order_amount": _wording(
-        "Spent {} in the last order", "{who} usually spend {}", "The amount of orders is not known.", _spent
+        "Spent {} in the last order", "{who} usually spend {}", "The amount of orders is unknown.", _spent
     ),
     "last_order_discount_share": _wording(
-        "{} of the price of the last order was discounted", "{who} usually get {}", "Discounts are not known.", percent
+        "{} of the price of the last order was discounted", "{who} usually get {}", "Discounts are unknown.", percent
     ),
-    "last_order_quantity": _wording("{} in the last order", "{who} usually buy {}", "Quantities are not known.", _items),
+    "last_order_quantity": _wording("{} in the last order", "{who} usually buy {}", "Quantities are unknown.", _items),
     "last_order_lines": _wording("{} in the last order", "{who} usually have {}", "Orders have one line each.", lines),
 }

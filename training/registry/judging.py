@@ -67,7 +67,7 @@ class Verdict:
     def finding(self) -> str:
         """What was found, in words that say how far it can be trusted."""
         word = "worse than the champion" if self.is_worse else "not clearly worse"
-        return f"{word}: {self}" if self.is_fair else f"nothing fair to compare on; on what was learnt from, {word}: {self}"
+        return f"{word}: {self}" if self.is_fair else f"no unseen data to compare on; on training data, {word}: {self}"
 
     def describe(self) -> dict[str, Any]:
         """As JSON types."""
@@ -87,11 +87,11 @@ class Verdict:
         if self.is_first_pass:
             seen = f"neither {self.champion} nor the first pass of {self.challenger} had seen it"
         elif self.seen_by:
-            seen = f"{' and '.join(self.seen_by)} had learnt from it"
+            seen = f"in the training data of {' and '.join(self.seen_by)}"
         else:
             seen = "neither had seen it"
         return (
-            f"{self.challenger} beside {self.champion} on {self.num_customers:,} customers from {begin} to {end} ({seen}): log "
+            f"{self.challenger} against {self.champion} on {self.num_customers:,} customers from {begin} to {end} ({seen}): log "
             f"loss {self.challenger_log_loss:.4f} against {self.champion_log_loss:.4f}, "
             f"difference {self.log_loss_difference:+.4f} "
             f"(95 % interval {self.log_loss_low:+.4f} to {self.log_loss_high:+.4f}); ROC-AUC {self.auc_difference:+.4f} "
@@ -105,7 +105,7 @@ def judge_held_out(history: History, champion: Bundle, challenger: Bundle, held_
     returns : the verdict, or why there is none
     """
     if champion.as_of_us > held_out.as_of_us:
-        return f"{champion.version} had learnt from the window that was held out of the training"
+        return f"{champion.version} was trained on the holdout window of this training"
     horizon_days, active_within_days = challenger.horizon_days, challenger.active_within_days
     if (too_short := _reach(champion, horizon_days)) is not None:
         return too_short
@@ -141,7 +141,7 @@ def judge_newest(history: History, champion: Bundle, challenger: Bundle) -> Verd
         return too_short
     start_us = newest_window_us(history, horizon_days)
     if start_us is None:
-        return f"the orders do not reach over a window of {horizon_days} days"
+        return f"the orders do not cover a window of {horizon_days} days"
     panel = ask_panel(
         history,
         {"champion": champion.model, "challenger": challenger.model},
@@ -183,7 +183,7 @@ def _judge(
     if num_customers < _LEAST_CUSTOMERS or min(num_churned, num_customers - num_churned) < _LEAST_OF_AN_OUTCOME:
         return (
             f"the window from {format_instant(as_of_us)} holds {num_customers} customers of whom {num_churned} churned, expected "
-            f"at least {_LEAST_CUSTOMERS} and {_LEAST_OF_AN_OUTCOME} of either outcome to tell"
+            f"at least {_LEAST_CUSTOMERS} and {_LEAST_OF_AN_OUTCOME} of either outcome"
         )
     found = estimate(churned, {"champion": by_champion, "challenger": by_challenger})
     log_loss, (low, high) = found.difference("challenger", "champion", "log_loss")

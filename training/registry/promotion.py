@@ -140,7 +140,7 @@ def _place(
     folder: Place, history: History, trained: TrainedModel, bundle: Bundle, aliases: Aliases, *, as_challenger: bool
 ) -> Decision:
     if aliases.champion is None:
-        return Decision(alias=CHAMPION, reason="the first of its name")
+        return Decision(alias=CHAMPION, reason="the first with this name")
     try:
         champion = load(folder / aliases.champion)
     except (IntegrityError, NoBundleError) as error:
@@ -155,7 +155,7 @@ def _place(
         return Decision(alias=CHALLENGER, reason=f"as asked; {found}", verdict=described)
     if bundle.as_of_us < champion.as_of_us:
         older = (
-            f"it knows less: as of {format_instant(bundle.as_of_us)}, and the champion {champion.version} as of "
+            f"it is older: as of {format_instant(bundle.as_of_us)}, the champion {champion.version} as of "
             f"{format_instant(champion.as_of_us)}"
         )
         return Decision(alias=CHALLENGER, reason=f"{older}; {found}", verdict=described)
@@ -183,7 +183,7 @@ def _compare(folder: Place, history: History | None, bundle: Bundle, aliases: Al
         champion = load(folder / aliases.champion)
     except (IntegrityError, NoBundleError) as error:
         return None, f"the champion {aliases.champion} cannot serve: {error}"
-    verdict: Verdict | str = "there is no history" if history is None else judge_newest(history, champion, bundle)
+    verdict: Verdict | str = "the store has no history" if history is None else judge_newest(history, champion, bundle)
     if (isinstance(verdict, str) or not verdict.is_fair) and (kept := _kept_verdict(bundle, champion, aliases)) is not None:
         # What a bundle has learnt from cannot speak against it; the window held out of its training can.
         verdict = kept

@@ -25,7 +25,9 @@ def shown_models(judgement: Judgement) -> list[str]:
 
 
 def draw_roc(window: Window, judgement: Judgement) -> str:
-    plot = Plot("ROC curve", x=("customers who stayed, called in vain", (0, 1)), y=("churners found", (0, 1)))
+    plot = Plot(
+        "ROC curve", x=("false positive rate (stayers flagged)", (0, 1)), y=("true positive rate (churners found)", (0, 1))
+    )
     plot.ticks_x(_SHARES, percent)
     plot.ticks_y(_SHARES, percent)
     plot.line((0, 1), (0, 1), _GREY, width=1.4, dash="4 4")
@@ -38,7 +40,7 @@ def draw_roc(window: Window, judgement: Judgement) -> str:
 
 
 def draw_precision_recall(window: Window, judgement: Judgement) -> str:
-    plot = Plot("Precision and recall", x=("recall: churners found", (0, 1)), y=("precision: called who churned", (0, 1)))
+    plot = Plot("Precision and recall", x=("recall (churners found)", (0, 1)), y=("precision (flagged who churned)", (0, 1)))
     plot.ticks_x(_SHARES, percent)
     plot.ticks_y(_SHARES, percent)
     base_rate = float(window.churned.mean())
@@ -57,7 +59,7 @@ def draw_calibration(window: Window, judgement: Judgement) -> str:
     own = groups[MODEL]
     top = max(float(own.high.max()), *(float(max(found.promised.max(), found.happened.max())) for found in groups.values()))
     top = min(1.0, math.ceil(top * 10 + 1e-9) / 10)
-    plot = Plot("Calibration", x=("promised probability of churn", (0, top)), y=("share that churned", (0, top)))
+    plot = Plot("Calibration", x=("predicted churn probability", (0, top)), y=("observed churn rate", (0, top)))
     ticks = nice_ticks(0, top)
     plot.ticks_x(ticks, percent)
     plot.ticks_y(ticks, percent)
@@ -75,7 +77,7 @@ def draw_calibration(window: Window, judgement: Judgement) -> str:
 
 
 def draw_gain(window: Window, judgement: Judgement) -> str:
-    plot = Plot("Gain", x=("customers contacted, most at risk first", (0, 1)), y=("churners among them", (0, 1)))
+    plot = Plot("Gain", x=("customers contacted, most at risk first", (0, 1)), y=("churners found", (0, 1)))
     plot.ticks_x(_SHARES, percent)
     plot.ticks_y(_SHARES, percent)
     base_rate = float(window.churned.mean())
@@ -87,7 +89,7 @@ def draw_gain(window: Window, judgement: Judgement) -> str:
     xs, ys = gain_points(window.churned, window.probability[MODEL])
     found = float(np.interp(0.1, xs, ys))
     plot.dot(0.1, found, colour_of(MODEL), radius=5)
-    plot.note(0.1, found, f"a tenth finds {percent(found)}", dx=10, dy=14)
+    plot.note(0.1, found, f"top decile finds {percent(found)}", dx=10, dy=14)
     for name in shown_models(judgement):
         plot.key(label_of(name), colour_of(name))
     return plot.render()
@@ -99,7 +101,9 @@ def draw_lift(window: Window, judgement: Judgement) -> str:
     num = len(lifts[MODEL])
     top = 1.15 * max(float(found.max()) for found in lifts.values())
     plot = Plot(
-        "Lift by tenth", x=("tenth of the customers, most at risk first", (0.4, num + 0.6)), y=("times the mean churn", (0, top))
+        "Lift by decile",
+        x=("decile of the customers, most at risk first", (0.4, num + 0.6)),
+        y=("times the mean churn rate", (0, top)),
     )
     plot.ticks_x(range(1, num + 1), lambda value: f"{value:.0f}", grid=False)
     plot.ticks_y(nice_ticks(0, top), lambda value: f"{value:g}")
@@ -123,7 +127,7 @@ def draw_scores(window: Window, grades: Sequence[tuple[str, float]]) -> str:
     }
     top = 1.08 * max(float(found.max()) for found in shares.values())
     # Room at the foot for the grades.
-    plot = Plot("Scores of ebbtide", x=("promised probability of churn", (0, 1)), y=("share of the group", (-0.07 * top, top)))
+    plot = Plot("Scores of ebbtide", x=("predicted churn probability", (0, 1)), y=("share of customers", (-0.07 * top, top)))
     plot.ticks_x(_SHARES, percent)
     plot.ticks_y([tick for tick in nice_ticks(0, top) if tick >= 0], percent)
     plot.steps(list(edges), list(shares[False]), "#5b8fb9", label="stayed")
@@ -194,7 +198,7 @@ def draw_origins(windows: Sequence[Window], judgements: Sequence[Judgement]) -> 
     room = 0.08 * (high - low) or 0.01
     num = len(windows)
     plot = Plot(
-        "Origin by origin", x=("as of", (0.4, num + 0.6)), y=("ROC-AUC", (low - room, high + room)), width=1060, height=330
+        "ROC-AUC by as-of", x=("as of", (0.4, num + 0.6)), y=("ROC-AUC", (low - room, high + room)), width=1060, height=330
     )
     dates = [format_instant(window.as_of_us[0]) for window in windows]
     plot.ticks_x(range(1, num + 1), lambda at: dates[round(at) - 1], grid=False)

@@ -15,13 +15,15 @@ def draw_lead_time(walk: Walk) -> str:
     rule, step = walk.config.rule_days, walk.config.step_days
     edges = [*range(0, rule, step), rule]
     # The longest lead first: time runs from left to right, towards the day on which the rule speaks.
-    names = [f"{edges[place]} to {edges[place + 1]} days" for place in reversed(range(len(edges) - 1))] + ["no alarm before it"]
+    names = [f"{edges[place]} to {edges[place + 1]} days" for place in reversed(range(len(edges) - 1))] + [
+        "not flagged before it"
+    ]
     shares = {name: _shares(found, edges) for name, found in walk.by_ranker.items()}
     top = 1.15 * max(0.05, *(float(found.max()) for found in shares.values()))
     plot = Plot(
-        "First alarm before the naive rule",
-        x=(f"lead over the rule: {rule} days without a purchase", (0.4, len(names) + 0.6)),
-        y=("share of those who left", (0, top)),
+        "Time of the first alarm",
+        x=(f"lead over the naive rule of {rule} days without a purchase", (0.4, len(names) + 0.6)),
+        y=("share of customers who left", (0, top)),
         width=1060,
         height=330,
     )
@@ -43,7 +45,7 @@ def tabulate_lead_time(walk: Walk) -> str:
     """Alarms, right and false, of each way to rank, and of the rule itself."""
     goal = walk.config.goal_days
     walked = [(name, label_of(name), found) for name, found in walk.by_ranker.items()]
-    walked += [(name, f"{label_of(name)}, as many false alarms", found) for name, found in walk.matched.items()]
+    walked += [(name, f"{label_of(name)}, same number of false alarms", found) for name, found in walk.matched.items()]
     rows = [
         Row(
             [
@@ -64,17 +66,17 @@ def tabulate_lead_time(walk: Walk) -> str:
     ]
     total = walk.rule_right + walk.rule_false
     accuracy = say_share(walk.rule_right / total) if total else "–"
-    rule = ["the rule itself", say(walk.rule_right), "–", "0", say(walk.rule_right), say(walk.rule_false), accuracy, "–", ""]
+    rule = ["naive rule", say(walk.rule_right), "–", "0", say(walk.rule_right), say(walk.rule_false), accuracy, "–", ""]
     rule[-1] = say(walk.rule_false / walk.rule_right, 2) if walk.rule_right else "–"
     heads = [
         "",
         "customers who left",
-        f"alarmed {goal} days ahead",
+        f"flagged {goal} days ahead",
         "median lead, days",
         "right alarms",
         "false alarms",
-        "accuracy",
-        f"accuracy {goal} days ahead",
+        "precision",
+        f"precision {goal} days ahead",
         "false per right",
     ]
     return draw_table(heads, [*rows, Row(rule)])

@@ -21,10 +21,12 @@ def whole_page(title: str, parts: Iterable[str]) -> str:
     )
 
 
-def figure(drawing: str, caption: str) -> str:
+def figure(drawing: str, caption: str, *, is_broad: bool = False) -> str:
     """A picture with a line below.
 
     drawing : SVG
     caption : text
+    is_broad : whether it is as wide as the page: a phone then scrolls it, as its letters would be too small
     """
-    return f'<figure class="sheet">{drawing}<figcaption>{escape(caption)}</figcaption></figure>'
+    kind = "sheet broad" if is_broad else "sheet"
+    return f'<figure class="{kind}">{drawing}<figcaption>{escape(caption)}</figcaption></figure>'

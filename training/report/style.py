@@ -24,7 +24,7 @@ LABELS = {
     "logistic": "logistic regression",
     "mbg_nbd": "MBG/NBD",
     "mbg_nbd_gamma_gamma": "MBG/NBD × gamma-gamma",
-    "past_rate": "spends on as lately",
+    "past_rate": "past spending rate",
     "recency": "recency",
     "frequency": "frequency",
     "constant": "constant",
@@ -70,12 +70,12 @@ table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-nu
 th { text-align: right; font-weight: 600; color: #5b6874; font-size: 12px; padding: 6px; border-bottom: 1px solid #cfd6dc;
   vertical-align: bottom; }
 td { text-align: right; padding: 7px 6px; border-bottom: 1px solid #edf0f3; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; padding-left: 0; }
-th:last-child, td:last-child { padding-right: 0; }
+th:first-child, td:first-child { text-align: left; padding-left: 8px; }
+th:last-child, td:last-child { padding-right: 8px; }
 tr:last-child td { border-bottom: 0; }
 tr.own td { background: #eef5fb; font-weight: 600; }
-tr.own td:first-child { padding-left: 8px; border-radius: 5px 0 0 5px; }
-tr.own td:last-child { padding-right: 8px; border-radius: 0 5px 5px 0; }
+tr.own td:first-child { border-radius: 5px 0 0 5px; }
+tr.own td:last-child { border-radius: 0 5px 5px 0; }
 tr.head td { font-weight: 600; color: #16202a; padding-top: 14px; border-bottom: 1px solid #cfd6dc; }
 td small { display: block; color: #5b6874; font-size: 10.5px; font-weight: 400; letter-spacing: -.01em; }
 td b { color: #0b62a4; }
@@ -84,7 +84,10 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 5px 22px; margi
 dt { color: #5b6874; } dd { margin: 0; overflow-wrap: anywhere; }
 .notice { background: #fff8e8; border: 1px solid #f0deb0; border-radius: 10px; padding: 12px 16px; }
 footer { margin-top: 44px; color: #5b6874; font-size: 12.5px; }
-@media (max-width: 760px) { .grid { grid-template-columns: 1fr; } }
+@media (max-width: 760px) { .grid { grid-template-columns: minmax(0, 1fr); } main { padding: 24px 14px 40px; }
+  .cards { grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 10px; } dl { grid-template-columns: 1fr; gap: 0; }
+  dd { margin-bottom: 8px; } .sheet { padding: 12px; }
+  figure.broad > * { min-width: 680px; } figure.broad > figcaption { min-width: 0; } }
 @media print { body { background: #fff; font-size: 12px; } main { max-width: none; padding: 0; } h2, h3 { break-after: avoid; }
   @page { size: A4 landscape; margin: 13mm; } .sheet { overflow: visible; } table { font-size: 11px; } th { font-size: 10.5px; }
   td { padding: 4px 5px; } td small { font-size: 9px; } tr { break-inside: avoid; } .sheet:has(table) { break-inside: auto; } }

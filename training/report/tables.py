@@ -15,14 +15,14 @@ from training.report.style import colour_of, label_of
 _METRICS: tuple[tuple[str, str, int], ...] = (
     # key, heading, decimals
     ("auc", "ROC-AUC", 4),
-    ("average_precision", "AP, churn", 4),
-    ("average_precision_retained", "AP, stay", 4),
+    ("average_precision", "AP, churners", 4),
+    ("average_precision_retained", "AP, stayers", 4),
     ("brier", "Brier", 4),
     ("log_loss", "log loss", 4),
     ("ece", "ECE", 4),
     ("calibration_slope", "calib. slope", 2),
     ("calibration_intercept", "intercept", 2),
-    ("top_decile_lift", "top-tenth lift", 2),
+    ("top_decile_lift", "top-decile lift", 2),
     ("expected_maximum_profit", "EMPC", 2),
 )
 _LOWER_IS_BETTER = ("brier", "log_loss", "ece")
@@ -92,8 +92,8 @@ def tabulate_metrics(judgement: Judgement) -> str:
 def tabulate_segments(judgement: Judgement) -> str:
     """ebbtide in each segment, and how far it is ahead of the reference there."""
     reference = judgement.reference
-    ahead = f"ROC-AUC ahead of {label_of(reference)}" if reference else "ROC-AUC ahead"
-    headings = ["", "customers", "churned", "ROC-AUC", "AP, churn", "Brier", "ECE", "calib. slope", ahead]
+    ahead = f"ROC-AUC vs {label_of(reference)}" if reference else "ROC-AUC difference"
+    headings = ["", "customers", "churned", "ROC-AUC", "AP, churners", "Brier", "ECE", "calib. slope", ahead]
     rows: list[Row] = []
     for dimension, members in groupby(judgement.segments, key=lambda segment: segment.dimension):
         rows.append(Row([{"orders": "Number of orders"}.get(dimension, dimension.capitalize())], kind="head"))
@@ -101,7 +101,7 @@ def tabulate_segments(judgement: Judgement) -> str:
             cells = [segment.name, say(segment.num_customers), say_share(segment.base_rate)]
             estimates = segment.estimates
             if estimates is None:
-                rows.append(Row([*cells, "too few\nof an outcome", "", "", "", "", ""]))
+                rows.append(Row([*cells, "too few\nof one outcome", "", "", "", "", ""]))
                 continue
             for metric, decimals in (("auc", 3), ("average_precision", 3), ("brier", 4), ("ece", 3), ("calibration_slope", 2)):
                 interval = say_interval(estimates.interval(MODEL, metric), decimals)
@@ -122,12 +122,12 @@ def tabulate_grades(judgement: Judgement) -> str:
         "risk score",
         "customers",
         "churned",
-        "churned, share",
-        "called: this and worse",
+        "churn rate",
+        "flagged: this grade and worse",
         "churned (TP)",
         "stayed (FP)",
         "missed (FN)",
-        "left alone (TN)",
+        "not flagged (TN)",
         "precision",
         "recall",
     ]

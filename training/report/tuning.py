@@ -32,15 +32,15 @@ def draw_study(study: Study, importances: dict[str, float], peer: Tuned | None =
     if study.best is not None:
         caption = "Completed trials; the line is the best so far."
         if peer_loss is not None:
-            caption += " Dashed: the best that LightGBM came to with as many trials on the same customers."
-        parts.append("<h2>Optimisation history</h2>" + figure(_history(study, peer_loss), caption))
+            caption += " Dashed: the best of LightGBM with as many trials on the same customers."
+        parts.append("<h2>Optimisation history</h2>" + figure(_history(study, peer_loss), caption, is_broad=True))
         parts.append("<h2>Parameter importances</h2>" + _importances(importances))
-        caption = "Completed trials; the best in the other colour."
+        caption = "Completed trials; the best is green."
         slices = "".join(figure(_slice(study, setting), caption) for setting in SPACE)
         parts.append(f'<h2>Slices</h2><div class="grid">{slices}</div>')
         parts.append(
             "<h2>Intermediate values</h2>"
-            + figure(_curves(study), "The validation curve of every trial; dashed where it was given up on the way.")
+            + figure(_curves(study), "Validation curve of every trial; dashed if it was pruned.", is_broad=True)
         )
     parts.append("<footer>ebbtide. TPE and pruning by Optuna; importances by PED-ANOVA.</footer>")
     return whole_page(title, parts)
@@ -55,9 +55,9 @@ def _summary(study: Study, peer: Tuned | None) -> str:
         compared = f" LightGBM with the same budget: {peer.log_loss:.5f}{ahead}."
     num_pruned = sum(trial.state != "complete" for trial in study.trials)
     return (
-        f"{len(study.trials)} trials, {num_pruned} of them given up early. Judged by the cross entropy of churn within "
-        f"{subject.base['horizon_days']} days on {subject.num_held_out:,} customers of the last horizon before the as-of, "
-        "which the trial had not seen. The best of many is a little lucky: expect less of the gain on the next window."
+        f"{len(study.trials)} trials, {num_pruned} of them pruned. Judged by the cross entropy of churn within "
+        f"{subject.base['horizon_days']} days on {subject.num_held_out:,} customers in the holdout window, the last horizon "
+        "before the as-of. The best of many trials is partly luck: expect a smaller gain on the next window."
         f"{compared}"
     )
 
@@ -71,7 +71,7 @@ def _settings(study: Study) -> str:
     )
     losses = "".join(f"<td>{_say(trial)}</td>" for trial in (study.first, best))
     return (
-        "<h2>Settings</h2><div class='sheet'><table><tr><th>setting</th><th>searched</th><th>usual</th><th>best</th></tr>"
+        "<h2>Settings</h2><div class='sheet'><table><tr><th>setting</th><th>searched</th><th>default</th><th>best</th></tr>"
         f"{rows}<tr class='own'><td>cross entropy</td><td></td>{losses}</tr></table></div>"
     )
 
@@ -117,7 +117,7 @@ def _history(study: Study, peer_loss: float | None) -> str:
 
 def _importances(importances: dict[str, float]) -> str:
     if not importances:
-        return f'<div class="notice">Told from {LEAST_FOR_IMPORTANCE} completed trials on.</div>'
+        return f'<div class="notice">Needs {LEAST_FOR_IMPORTANCE} completed trials.</div>'
     names, top = list(importances), 1.15 * max(importances.values())
     plot = Plot(
         "Parameter importances", x=("", (0.4, len(names) + 0.6)), y=("share", (0, top)), width=1060, height=330, left=_LEFT
@@ -126,7 +126,7 @@ def _importances(importances: dict[str, float]) -> str:
     plot.ticks_y(nice_ticks(0, top), percent)
     for at, name in enumerate(names, start=1):
         plot.bar(at - 0.3, at + 0.3, importances[name], _OWN, text=percent(importances[name]))
-    return figure(plot.render(), "Share of each setting in reaching the best tenth of the trials.")
+    return figure(plot.render(), "Share of each setting in reaching the best tenth of the trials (PED-ANOVA).", is_broad=True)
 
 
 def _slice(study: Study, setting: Setting) -> str:
@@ -173,6 +173,6 @@ def _curves(study: Study) -> str:
         plot.line(
             epochs, trial.curve, colour, width=1.2 if colour == _PALE else 2.6, dash="" if trial.loss is not None else "4 4"
         )
-    for name, colour in (("best", _BEST), ("usual settings", _OWN), ("others", _PALE if len(drawn) > 2 else MUTED)):
+    for name, colour in (("best", _BEST), ("default settings", _OWN), ("others", _PALE if len(drawn) > 2 else MUTED)):
         plot.key(name, colour)
     return plot.render()

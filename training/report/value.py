@@ -13,10 +13,10 @@ from training.report.tables import Row, draw_table, say
 
 _METRICS: tuple[tuple[str, str, int], ...] = (
     # key, heading, decimals
-    ("mean_absolute_error", "mean error, absolute", 2),
+    ("mean_absolute_error", "mean absolute error", 2),
     ("root_mean_square_error", "root mean square error", 2),
     ("spearman", "rank correlation", 3),
-    ("total_ratio", "total, over what was spent", 3),
+    ("total_ratio", "predicted / actual total", 3),
 )
 
 
@@ -24,14 +24,16 @@ def draw_value(judgements: Sequence[ValueJudgement]) -> str:
     """HTML of the section."""
     parts = [
         "<h2>Spend</h2>",
-        '<p class="lead">What each customer was expected to spend in the days after the as-of, beside what they spent. The total '
-        "is right at 1; an expected spend is a mean, so that the root mean square error judges it, and the absolute one favours "
-        "whoever promises too little. Best of each column in blue.</p>",
+        '<p class="lead">Expected spend in the days after the as-of, compared with actual spend. A predicted / actual total of 1 '
+        "is right. Expected spend is a mean, so judge it by the root mean square error; the mean absolute error favours models "
+        "that predict too little. Best of each column in blue.</p>",
     ]
     for judgement in judgements:
         dates = ", ".join(format_instant(instant) for instant in judgement.as_of_us)
         mean = say(judgement.mean_spent, 2)
-        spent = f"spent {mean}" if judgement.unit == "currency" else f"made {mean} orders, which count for want of amounts,"
+        spent = (
+            f"spent {mean}" if judgement.unit == "currency" else f"made {mean} orders (counted because the log has no amounts)"
+        )
         parts.append(
             f"<h3>Within {judgement.days} days</h3>"
             f'<p class="lead">As of {dates}: {judgement.num_customers:,} customers, who {spent} on average.</p>'

@@ -44,14 +44,14 @@ SPACE: tuple[Setting, ...] = (
         low=5e-4,
         high=8e-3,
         is_log=True,
-        reason="four times either side of the default: below, the epochs do not suffice; above, every gradient is clipped",
+        reason="four times either side of the default: below, there are too few epochs; above, every gradient is clipped",
     ),
     Setting(
         name="weight_decay",
         low=1e-3,
         high=0.5,
         is_log=True,
-        reason="from none to speak of to ten times the default, for chains that are learnt by heart",
+        reason="from negligible to ten times the default, for chains that the model overfits",
     ),
     Setting(
         name="state_size",
@@ -59,13 +59,13 @@ SPACE: tuple[Setting, ...] = (
         high=96,
         is_whole=True,
         step=8,
-        reason="from what 400 customers bear to twice the default, four times the cost of scoring; the head is twice as wide",
+        reason="from what 400 customers support to twice the default, at four times the scoring cost; the head is twice as wide",
     ),
     Setting(
         name="dropout",
         low=0.0,
         high=0.5,
-        reason="none for large chains; with more than half the head no longer learns from 30 indicators",
+        reason="none for large chains; above one half, the head no longer learns from 30 indicators",
     ),
     Setting(
         name="batch_customers",
@@ -73,13 +73,13 @@ SPACE: tuple[Setting, ...] = (
         high=128,
         is_whole=True,
         is_log=True,
-        reason="below, steps cost more than they teach on a CPU; above, an epoch of a small chain is a handful of steps",
+        reason="below, steps cost more on a CPU than they teach; above, an epoch of a small chain is a handful of steps",
     ),
     Setting(
         name="horizon_weight",
         low=0.0,
         high=4.0,
-        reason="from the likelihood of all horizons alone to the asked horizon before all else",
+        reason="from the likelihood of all horizons alone to mostly the requested horizon",
     ),
     Setting(
         name="learn_days",
@@ -87,7 +87,7 @@ SPACE: tuple[Setting, ...] = (
         high=540,
         is_whole=True,
         is_log=True,
-        reason="from a season to a year and a half: chains change at their own pace (less than four horizons counts as four)",
+        reason="from a season to a year and a half: chains change at different speeds (at least four horizons are used)",
     ),
 )
 """Not searched: the number of epochs, which every trial takes from its own validation curve; how many instants are drawn, which

@@ -123,7 +123,7 @@ def read_study(folder: Place) -> Study:
              schema or search
     """
     path = folder / STUDY_FILE
-    way_out = f"tune under another --name, or remove {folder} to begin anew"
+    way_out = f"tune under another --name, or remove {folder} to start over"
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -157,7 +157,7 @@ def check_same_subject(folder: Place, found: Subject, asked: Subject) -> None:
         raise InvalidArgumentError(
             "name",
             f"found a study of something else in {folder} ({'; '.join(differing)}); ask for the same again to go on with it, "
-            f"tune under another --name, or remove {folder} to begin anew",
+            f"tune under another --name, or remove {folder} to start over",
         )
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from rich.console import Console
 
 from serving.answers import AtRiskPage, CustomerScore, Reason, ReasonKind, Reasons, ScoreContext, SpendUnit
 from serving.cli.answers import print_at_risk, print_reasons
@@ -53,14 +56,27 @@ def test_reasons_and_what_they_are_counted_from(capsys: pytest.CaptureFixture[st
         "+35.4 Reason 1.",
         "+8.2 Reason 2.",
         "-6.4 Reason 3.",
-        f"+1.0 all else; counted from 12.0 %, usual for {OTHERS}; 3.3 % in the chain",
+        f"+1.0 everything else; baseline 12.0 %, usual for {OTHERS} (whole chain 3.3 %)",
     ]
 
 
 def test_what_moves_the_score_by_less_than_half_a_point_is_among_all_else(capsys: pytest.CaptureFixture[str]) -> None:
-    counted = f"counted from 12.0 %, usual for {OTHERS}; 3.3 % in the chain"
-    assert _lines(_reasons(2.5, 0.4, -0.3), capsys) == ["+2.5 Reason 1.", f"+1.1 all else; {counted}"]
+    counted = f"baseline 12.0 %, usual for {OTHERS} (whole chain 3.3 %)"
+    assert _lines(_reasons(2.5, 0.4, -0.3), capsys) == ["+2.5 Reason 1.", f"+1.1 everything else; {counted}"]
     assert _lines(_reasons(0.4, 0.2, -0.1), capsys) == [f"+1.5 nothing stands out; {counted}"]
+
+
+def test_a_terminal_breaks_sentences_between_words_and_a_pipe_does_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "A sentence of nine words for somebody at work."
+    reasons = replace(_reasons(), strongest=(_reason(35.4, sentence),))
+    assert _lines(reasons, capsys)[0] == f"+35.4 {sentence}"
+    monkeypatch.setattr("serving.cli.output.console", lambda: Console(width=40, force_terminal=True, no_color=True))
+    print_reasons(reasons)
+    first, second, *_ = (line.rstrip() for line in capsys.readouterr().out.splitlines())
+    assert first == "     +35.4  A sentence of"
+    assert second == "            nine words for somebody at"
 
 
 @pytest.mark.parametrize("segment", ["customers of the chain", ""])
@@ -68,11 +84,11 @@ def test_of_a_small_chain_and_an_older_server_the_chain_is_what_counting_begins_
     segment: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     *_, last = _lines(_reasons(2.5, 2.0, 1.0, segment=segment, baseline=0.033), capsys)
-    assert last == "+1.0 all else; counted from 3.3 %, usual in the chain"
+    assert last == "+1.0 everything else; baseline 3.3 %, usual in the chain"
 
 
 @pytest.mark.parametrize(
-    ("store_id", "told"), [("99999", "Nobody eligible last bought at store 99999;"), (None, "Nobody is eligible;")]
+    ("store_id", "told"), [("99999", "Nobody eligible last bought at store 99999:"), (None, "Nobody is eligible:")]
 )
 def test_a_list_of_nobody_says_so(capsys: pytest.CaptureFixture[str], store_id: str | None, told: str) -> None:
     print_at_risk(AtRiskPage(customers=(), next_page_token="", total_size=0, context=CONTEXT), store_id)

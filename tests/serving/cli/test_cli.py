@@ -127,7 +127,7 @@ def test_status_counts_what_was_ingested(store: Path, log: Path, capsys: pytest.
 def test_status_for_a_person_names_everything(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("status", "--store", store) == 0
     text = capsys.readouterr().out
-    assert all(word in text for word in ("customers", "span", "bad rows", "default/0001", "champion", "current"))
+    assert all(word in text for word in ("customers", "span", "rejected", "default/0001", "champion", "current"))
 
 
 def test_ingesting_the_same_file_again_changes_nothing(store: Path, log: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,7 +187,7 @@ def test_the_others_are_answered_where_one_is_unknown(target: str, capsys: pytes
 
 def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert run() == 0
-    assert "The work:\n  ingest" in capsys.readouterr().out
+    assert "Build and serve:\n  ingest" in capsys.readouterr().out
 
 
 def test_data_is_printed_as_it_is() -> None:

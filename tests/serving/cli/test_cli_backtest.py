@@ -43,4 +43,4 @@ def test_beside_the_lead_time_stands_that_of_recency(trained_store: Path, capsys
     text = printed(trained_store, capsys, LeadTimeConfig(rule_days=30, step_days=10, goal_days=10))
     model, recency = text.splitlines()[-2:]
     assert model.startswith("Lead time: of ")
-    assert recency.startswith("Recency alone, at as many false alarms (")
+    assert recency.startswith("Recency alone, at the same number of false alarms (")

@@ -51,11 +51,11 @@ def test_a_history_that_has_outgrown_its_buckets_is_told_of_by_compact_and_inges
     for command in (("ingest", "--store", grown, log), ("compact", "--store", grown)):
         assert run(*command) == 0
         told = " ".join(capsys.readouterr().out.split())
-        assert "3 events are in 1 bucket" in told
+        assert "3 events in 1 bucket" in told
         assert f"ebbtide compact --store {grown} --buckets 4" in told
     assert run_json(capsys, "compact", "--store", grown)["num_buckets_advised"] == 4
     assert run("compact", "--store", grown, "--buckets", "4") == 0
-    assert "Mind" not in capsys.readouterr().out
+    assert "Note" not in capsys.readouterr().out
 
 
 def test_without_a_history_it_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,7 @@ def test_no_limit_crossed_is_status_0(trained_store: Path, capsys: pytest.Captur
         "default/0001, trained as of 2024-01-01",
         "stability index",
         "recency_days",
-        "promised",
+        "predicted",
         "reference",
         "No limit",
     ):
@@ -49,7 +49,7 @@ def test_a_crossed_limit_is_status_3_and_says_which(trained_store: Path, capsys:
     quiet = [word for name in over for word in ("--ignore", name)]
     assert run("--store", trained_store, *CALM[2:], "--psi-limit", "0.001", *quiet) == 0
     assert run("--store", trained_store, *CALM[2:], "--psi-limit", "0.001") == 3
-    assert "It is time to train again." in capsys.readouterr().out
+    assert "It is time to retrain." in capsys.readouterr().out
 
 
 def test_it_looks_from_the_last_whole_day_and_no_earlier_than_the_training(
@@ -72,7 +72,7 @@ def test_where_nothing_could_be_judged_it_says_so(
     monkeypatch.setattr("training.drift.measuring.DriftConfig", few)
     assert run("--store", trained_store) == 0
     text = capsys.readouterr().out
-    assert "Nothing could be judged: whether it is time to train again is not known." in " ".join(text.split())
+    assert "Nothing could be judged: too little data to say whether it is time to retrain." in " ".join(text.split())
     assert "No limit" not in text
     assert run("--store", trained_store, "--json") == 0
     document = json.loads(capsys.readouterr().out)

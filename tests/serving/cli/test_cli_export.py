@@ -27,7 +27,7 @@ def test_a_person_is_told_rows_and_bytes(store: Path, tmp_path: Path, capsys: py
     text = " ".join(capsys.readouterr().out.split())
     assert f"Wrote 41 customers, {len(out.read_text().splitlines()[0].split(','))} columns, to {out} (csv, " in text
     assert f"{out.stat().st_size:,} bytes" in text
-    assert "1 text got a ' in front" in text
+    assert "1 text got a leading '" in text
     assert '"\'=HYPERLINK(1)"' in out.read_text()
     assert run("export", "--store", store, "--out", out) == 2
     assert "replace it with --force" in capsys.readouterr().err

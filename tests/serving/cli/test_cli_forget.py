@@ -65,7 +65,7 @@ def test_a_rescoring_that_has_the_customer_is_not_committed(trained_store: Path,
 
 def test_a_store_that_there_is_not_is_one_clear_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("forget", "--store", tmp_path / "nowhere", "x") == 2
-    assert "nowhere is no folder" in capsys.readouterr().err
+    assert "nowhere is not a folder" in capsys.readouterr().err
     assert not (tmp_path / "nowhere").exists()
 
 

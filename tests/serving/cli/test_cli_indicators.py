@@ -50,7 +50,7 @@ def test_a_narrow_terminal_gets_names_thresholds_and_meanings(
     assert max(map(len, lines)) <= 80
     assert "…" not in text
     assert all(any(line.startswith(indicator.name) for line in lines) for indicator in INDICATORS)
-    assert "a terminal of 110 columns" in text
+    assert "a width of 110 columns" in text
 
 
 def test_a_program_reads_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
@@ -112,7 +112,7 @@ def test_everybody_into_a_file(store: Path, tmp_path: Path, capsys: pytest.Captu
     assert run("indicators", "--store", store, "--all", *AS_OF, "--out", out) == 0
     text = capsys.readouterr().out
     assert "Wrote 2 customers with an event before 2024-03-01" in text
-    assert "1 more came later" in text
+    assert "1 more joined later" in text
     assert "reading" in text
     assert "computing" in text
     assert "writing" in text

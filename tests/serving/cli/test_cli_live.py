@@ -105,7 +105,7 @@ def test_a_person_is_told_that_a_score_was_computed_live(live_server: Server, ca
     arguments = ["score", "--target", live_server.target, "customer 17"]
     assert main([*arguments, "--event", "purchase 2024-01-01T12:00 12.50 store=west"]) == 0
     out = capsys.readouterr().out
-    assert "last bought today at store west" in out
+    assert "last bought less than a day ago at store west" in out
     assert "As of 2024-01-01T12:00:00.000001Z, computed live with 1 new event, model default/0001" in out
     assert main([*arguments, "--as-of", "2024-11-01"]) == 0
     assert "no score, no purchase in the last 90 days" in capsys.readouterr().out

@@ -50,14 +50,14 @@ def test_list_shows_every_version_with_its_alias(store: Path, capsys: pytest.Cap
     assert [bool(bundle["problem"]) for bundle in document["bundles"]] == [True, False, False]
     assert "is not a bundle's description" in run(capsys, "status", "--store", store)
     (store / "empty").mkdir()
-    assert run(capsys, "models", "list", "--store", store / "empty").startswith("No bundle yet.")
+    assert run(capsys, "models", "list", "--store", store / "empty").startswith("No model yet.")
 
 
 def test_list_of_a_name_that_there_is_not_tells_which_there_are(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     register(store, champion(store).trained, "north")
     told = run(capsys, "models", "list", "--store", store, "--name", "nope")
-    assert told.startswith("No bundle named nope; ")
-    assert told.endswith(" has bundles named default, north.\n")
+    assert told.startswith("No model named nope; ")
+    assert told.endswith(" has models named default, north.\n")
     assert json.loads(run(capsys, "models", "list", "--store", store, "--name", "nope", "--json"))["bundles"] == []
 
 
@@ -85,7 +85,7 @@ def test_show_prints_the_card(store: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_promote_and_rollback_move_the_champion(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
     refused = run(capsys, "models", "promote", "0002", "--store", store, status=1)
-    assert all(words in refused for words in ("0002 beside 0003", "95 % interval", "--force"))
+    assert all(words in refused for words in ("0002 against 0003", "95 % interval", "--force"))
     assert champion(store).version == "0003"
     document = json.loads(run(capsys, "models", "promote", "0001", "--store", store, "--json"))
     assert (document["model_version"], document["before"]) == ("default/0001", "default/0003")
@@ -116,7 +116,7 @@ def test_train_registers_a_challenger_where_it_is_asked_to(
     monkeypatch.setattr("training.train.train", lambda *_, **__: trained)
     arguments = ("train", "--store", store, "--as-of", "2024-01-01")
     text = run(capsys, *arguments, "--as", "challenger")
-    assert "Mind: the champion stays. It is challenger: as asked; " in text
+    assert "Note: the champion stays. It is the challenger: as asked; " in text
     assert champion(store).version == "0003"
     document = json.loads(run(capsys, *arguments, "--json"))
     assert (document["alias"], document["comparison"]["challenger"]) == ("champion", "0005")

@@ -103,7 +103,7 @@ def test_a_store_that_is_removed_under_a_command_is_told_of_in_one_line(
 
     monkeypatch.setattr(job, "read_source", remove_and_read)
     assert main(["ingest", "--store", str(store), str(nightly)]) == 1
-    assert_refused(capsys.readouterr().err, str(store), "is not there; if the store was moved or removed meanwhile")
+    assert_refused(capsys.readouterr().err, str(store), "not found; if the store was moved or removed meanwhile")
 
 
 def test_a_rescoring_that_may_not_write_more_names_the_file(store: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from engine.storage import write_bytes
 from serving.snapshots import snapshot_folder
@@ -31,7 +32,7 @@ def test_a_person_sees_which_there_are_and_which_is_served(
     assert run("snapshots", "list", "--store", tmp_path) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[1:]] == ids
-    assert lines[3].rstrip().endswith("current, served")
+    assert lines[3].rstrip().endswith("current")
     assert lines[2].rstrip().endswith("previous")
     assert "30 days" in lines[1]
     assert "kB" in lines[1]
@@ -60,8 +61,8 @@ def test_a_current_snapshot_that_lost_its_manifest_is_told_of_with_what_servers_
     assert run("snapshots", "list", "--store", tmp_path) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert f"{ids[-1]} unreadable" in text
-    assert "The current snapshot cannot be read: servers that are started now" in text
-    assert ("answer from the previous one" if num_kept == 3 else "have nothing to answer from") in text
+    assert "The current snapshot cannot be read: servers started now" in text
+    assert ("serve the previous one" if num_kept == 3 else "have nothing to serve") in text
     (problem,) = [
         one["problem"] for one in run_json(capsys, "snapshots", "list", "--store", tmp_path)["snapshots"] if one["is_current"]
     ]
@@ -79,7 +80,7 @@ def test_status_tells_sizes_and_the_served_one(trained_store: Path, tmp_path: Pa
     (told,) = run_json(capsys, "status", "--store", store)["snapshots"]
     assert (told["is_current"], told["num_bytes"] > 1000) == (True, True)
     assert run("status", "--store", store) == 0
-    assert "current, served" in capsys.readouterr().out
+    assert "current" in capsys.readouterr().out
 
 
 def test_pruning_tells_what_went_what_stays_and_what_was_freed(
@@ -100,14 +101,32 @@ def test_a_person_sees_who_moved(tmp_path: Path, ids: list[str], capsys: pytest.
     assert run("snapshots", "diff", "--store", tmp_path) == 0
     text = capsys.readouterr().out
     assert "4 are in both" in text
-    assert "1 to a worse grade, 1 to a better one, 2 in the same." in text
+    assert "1 moved to a worse grade, 1 to a better one, 2 stayed." in text
     assert "1 are new" in text
     (rising,) = [line for line in text.splitlines() if line.startswith("rising")]
     assert rising.split() == ["rising", "35.0", "%", "72.0", "%", "+37.0", "Y4", "to", "R3", "store", "g"]
-    (yellow,) = [line for line in text.splitlines() if line.startswith("then yellow")]
-    assert yellow.split() == ["then", "yellow", "1", "-", "-", "-"]
+    (yellow,) = [line for line in text.splitlines() if line.startswith("yellow")]
+    assert yellow.split() == ["yellow", "1", "-", "-", "-"]
     assert run("snapshots", "diff", ids[0], "current", "--store", tmp_path, "--grades") == 0
-    assert "then B2" in capsys.readouterr().out
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith(("R1", "B2"))] == ["R1", "B2"]
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 160])
+def test_no_width_of_a_terminal_cuts_an_id(
+    tmp_path: Path, ids: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    for module in ("snapshots", "moves"):
+        monkeypatch.setattr(f"serving.cli.{module}.console", lambda: Console(width=width, soft_wrap=True))
+    assert run("snapshots", "list", "--store", tmp_path) == 0
+    listed = capsys.readouterr().out
+    assert run("snapshots", "diff", "--store", tmp_path, "--grades") == 0
+    compared = capsys.readouterr().out
+    assert all(snapshot_id in listed for snapshot_id in ids)
+    assert all(snapshot_id in compared for snapshot_id in ids[1:])
+    assert "…" not in listed + compared
+    if width >= 80:
+        rows = [line for line in (listed + compared).splitlines() if any(snapshot_id in line for snapshot_id in ids)]
+        assert max(map(len, rows)) <= width
 
 
 def test_a_program_reads_who_moved_and_everybody_from_a_file(
@@ -149,7 +168,7 @@ def test_a_mistyped_store_is_not_taken_for_an_empty_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:
     assert run(*command, "--store", tmp_path / "typo") == 1
-    assert "typo is no folder; run `ebbtide ingest" in capsys.readouterr().err
+    assert "typo is not a folder; run `ebbtide ingest" in capsys.readouterr().err
 
 
 def test_help_tells_every_command_in_a_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -159,9 +178,9 @@ def test_help_tells_every_command_in_a_whole_sentence(capsys: pytest.CaptureFixt
     assert run("--help") == 0
     text = capsys.readouterr().out
     assert (
-        text.index("The work:")
+        text.index("Build and serve:")
         < text.index("  ingest")
-        < text.index("Answers:")
+        < text.index("Read scores:")
         < text.index("  export")
         < text.index("  forget")
     )

@@ -54,14 +54,14 @@ def test_a_killed_training_is_resumed_to_the_bundle_that_it_would_have_been(
 ) -> None:
     resumed = Path(shutil.copytree(cut_store, tmp_path / "resumed"))
     assert run("train", "--store", resumed, *AS_OF, "--name", "cut", "--resume") == 0
-    assert "Note: found an unfinished training of cut to go on with: trial pass, " in capsys.readouterr().err
+    assert "Note: resuming the unfinished training of cut: trial pass, " in capsys.readouterr().err
     anew = Path(shutil.copytree(cut_store, tmp_path / "anew"))
     assert run("train", "--store", anew, *AS_OF, "--name", "cut", "--json") == 0
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["note"].split(":")[0] for line in lines if line["event"] == "note"] == [
         "replacing an unfinished training of cut"
     ]
-    assert any("epochs, loss" in line["note"] and "held out" in line["note"] for line in lines)
+    assert any("epochs, loss" in line["note"] and "holdout" in line["note"] for line in lines)
     assert champion(resumed, "cut").content_hash == champion(anew, "cut").content_hash
     assert not [*resumed.glob("models/cut/.training"), *anew.glob("models/cut/.training")]
 
@@ -72,10 +72,10 @@ def test_of_something_else_it_is_not_resumed_and_with_nothing_to_resume_it_begin
     assert run("train", "--store", cut_store, *AS_OF, "--name", "cut", "--seed", 5, "--resume") == 2
     error = capsys.readouterr().err
     assert "seed 0 there, 5 here" in error
-    assert "leave --resume out to begin anew" in error
+    assert "omit --resume to start over" in error
     monkeypatch.setattr("training.train.train", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
     assert run("train", "--store", cut_store, *AS_OF, "--name", "new", "--resume") == 130
-    assert "Note: found no unfinished training of new: beginning anew." in capsys.readouterr().err
+    assert "Note: found no unfinished training of new, starting a new one." in capsys.readouterr().err
     assert not list(cut_store.glob("models/new/.training"))
     assert list(cut_store.glob("models/cut/.training/*.safetensors"))
 

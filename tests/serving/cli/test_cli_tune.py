@@ -37,16 +37,16 @@ def test_a_person_is_told_the_best_trial_and_what_comes_next(tuned_store: Path, 
     assert run("tune", "--store", tuned_store, *AS_OF, "--trials", 2) == 0
     text, error = capsys.readouterr()
     for words in (
-        "2 trials, 2 of them to the end",
+        "2 trials, 2 completed",
         "Best: trial",
-        "usual settings",
+        "default settings",
         "learning_rate",
         "LightGBM",
         "--tuned",
         "study.html",
     ):
         assert words in text
-    assert "Which settings matter is told from 10 completed trials on; there are 2." in text
+    assert "Importances need 10 completed trials; there are 2." in text
     assert "importance" not in text
     assert "[I " not in error  # Optuna's own lines
 
@@ -65,7 +65,7 @@ def test_where_lightgbm_ends_ahead_it_is_said(
         assert run("tune", "--store", tuned_store, *AS_OF, "--trials", 2) == 0
         text = capsys.readouterr().out
         page = (study_folder(tuned_store, "default") / "study.html").read_text()
-        assert ("LightGBM is ahead of the best trial, by 0.01000. More --trials may turn that" in text) is (ahead > 0)
+        assert ("LightGBM is ahead of the best trial by 0.01000. More --trials may change that" in text) is (ahead > 0)
         assert ("0.01000 ahead of the best trial" in page) is (ahead > 0)
 
 

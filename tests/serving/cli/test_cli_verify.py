@@ -34,7 +34,7 @@ def test_a_sound_store(whole_store: Path, capsys: pytest.CaptureFixture[str]) ->
     assert (status, document["is_sound"], document["problems"]) == (0, True, [])
     assert (document["num_parts"], document["num_snapshots"], document["num_bundles"]) == (4, 2, 1)
     assert run("verify", "--store", whole_store) == 0
-    assert "all is as it was written" in capsys.readouterr().out
+    assert "everything intact" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_a_flipped_byte_anywhere_is_told_once_with_what_mends_it(
     assert str(path.parent) in problems[0]["where"] or str(path).startswith(problems[0]["where"])
     assert run("verify", "--store", whole_store) == 1
     text = capsys.readouterr().out
-    assert "to mend it:" in text
+    assert "to repair it:" in text
     assert remedy in text
 
 

@@ -104,6 +104,6 @@ def test_reasons_leave_the_score_as_it_is(client: EbbtideClient) -> None:
 def test_the_command_line_always_asks(live_server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["score", "--target", live_server.target, WHO, "--event", "purchase 2024-01-01T12:00 12.50 store=west"]
     assert main(asked) == 0
-    assert "; counted from" in capsys.readouterr().out
+    assert "; baseline" in capsys.readouterr().out
     assert main([*asked, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["customers"][0]["reasons"]["strongest"]) == NUM_REASONS

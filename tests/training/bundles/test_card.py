@@ -36,7 +36,7 @@ def test_the_card_tells_all_that_it_has_to(store: Path, trained: TrainedModel, t
         "# north/0001",
         "within **14 days**",
         "**60 days** before it",
-        "events from 2024-01-01 to before 2024-07-01",
+        "events from 2024-01-01 until just before 2024-07-01",
         f"{trained.num_events:,} events of 400 customers",
         "from 2024-06-17 to 2024-07-01, by a first pass that had not seen it",
         f"| ROC-AUC | {trained.validation['auc']:.4f} |",
@@ -59,7 +59,7 @@ def test_a_card_that_is_missing_is_written_from_the_description(store: Path, tra
     card = read_card(bundle.folder)
     (bundle.folder / CARD_FILE).unlink()  # type: ignore[attr-defined]
     assert read_card(bundle.folder) == card
-    assert "Not known: the last horizon" in card
+    assert "Unknown: the last horizon" in card
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_a_history_too_short_says_how_much_is_needed() -> None:
     reason = why_no_walk(0, 119 * DAY_US, LeadTimeConfig())
     assert reason is not None
     assert "needs 120 days" in reason
-    assert "there are 119" in reason
+    assert "found 119" in reason
 
 
 @pytest.mark.parametrize("wrong", [{"rule_days": 0}, {"step_days": -1}, {"alarmed_share": 1.0}])

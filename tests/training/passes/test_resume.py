@@ -94,7 +94,7 @@ def test_a_checkpoint_of_another_training_is_refused(
 ) -> None:
     break_off(history, tmp_path, 1)
     with pytest.raises(
-        InvalidArgumentError, match=f"resume: found an unfinished training of something else.*{words}.*leave --res"
+        InvalidArgumentError, match=f"resume: the unfinished training in .* is a different one.*{words}.*omit --res"
     ):
         train(history, as_of_us=as_of_us, config=replace(QUICK, **changes), checkpoint_folder=tmp_path, resume=True)
 
@@ -111,7 +111,7 @@ def test_a_checkpoint_of_another_history_or_schema_or_with_a_byte_changed_is_ref
     def refused(error: type[EbbtideError], words: str, new_document: bytes = document, new_data: bytes = data) -> None:
         path.write_bytes(new_document)
         tensors.write_bytes(new_data)
-        with pytest.raises(error, match=f"{words}.*leave --resume out to begin anew"):
+        with pytest.raises(error, match=f"{words}.*omit --resume to start over"):
             train(history, as_of_us=AS_OF_US, config=QUICK, checkpoint_folder=tmp_path, resume=True)
 
     refused(

@@ -73,8 +73,8 @@ def test_sentences_carry_value_and_usual_value(explainer: Explainer, customers: 
 @pytest.mark.parametrize(
     ("name", "value", "usually", "expected"),
     [
-        ("recency_days", 41.97, 9.04, "Last bought 41 days ago; customers like this one usually did 9 days ago."),
-        ("recency_days", 0.2, 1.0, "Last bought less than a day ago; customers like this one usually did 1 day ago."),
+        ("recency_days", 41.97, 9.04, "Last bought 41 days ago; for customers like this one it is usually 9 days."),
+        ("recency_days", 0.2, 1.0, "Last bought less than a day ago; for customers like this one it is usually 1 day."),
         ("orders_30d", 0.0, 4.0, "No order in the last 30 days; customers like this one usually have 4 orders."),
         ("orders_30d", 1.0, 1.0, "1 order in the last 30 days, which is usual for customers like this one."),
         (
@@ -87,20 +87,20 @@ def test_sentences_carry_value_and_usual_value(explainer: Explainer, customers: 
             "orders_change_30d",
             -1.0,
             0.0,
-            "Orders of the last 30 days against the 30 before: none, after some; customers like this one usually have as many.",
+            "Orders in the last 30 days against the 30 before: none, after some; customers like this one usually have as many.",
         ),
         (
             "spend_change_30d",
             -1 / 3,
             0.5,
-            "Spending of the last 30 days against the 30 before: 50 % less; "
+            "Spending in the last 30 days against the 30 before: 50 % less; "
             "customers like this one usually spend 3 times as much.",
         ),
         (
             "rating_mean_180d",
             2.0,
             np.nan,
-            "Rated 2 on average in the last 180 days; of most customers like this one that is not known.",
+            "Rated 2 on average in the last 180 days; for most customers like this one this is unknown.",
         ),
         ("rating_mean_180d", np.nan, np.nan, "No rating in the last 180 days."),
         (
@@ -127,10 +127,11 @@ def test_sentences_carry_value_and_usual_value(explainer: Explainer, customers: 
             "store_share_90d",
             0.4,
             0.9,
-            "40 % of the last 90 days' orders were at the latest one's store; customers like this one usually have 90 % there.",
+            "40 % of the orders in the last 90 days were at the store of the latest one; "
+            "customers like this one usually have 90 % there.",
         ),
         ("store_switch_rate_90d", np.nan, 0.2, "No two orders in a row with a known store in the last 90 days."),
-        ("gap_spread_days", np.nan, 9.0, "Has bought on two days only, too few to tell a rhythm."),
+        ("gap_spread_days", np.nan, 9.0, "Has bought on two days only, too few to show a rhythm."),
         (
             "gap_spread_days",
             12.0,
@@ -142,7 +143,7 @@ def test_sentences_carry_value_and_usual_value(explainer: Explainer, customers: 
             "lines_per_order_90d",
             1.0,
             7.04,
-            "1 line in an average order of the last 90 days; customers like this one usually have 7 lines.",
+            "1 line per order on average in the last 90 days; customers like this one usually have 7 lines.",
         ),
         ("orders_365d", 1.0, 12.0, "1 order in the last 365 days; customers like this one usually have 12 orders."),
         ("channel_switch_rate_90d", np.nan, np.nan, "No two orders in a row with a known channel in the last 90 days."),
@@ -156,26 +157,26 @@ def test_a_sentence_for_a_shop_manager(usual: Usual, name: str, value: float, us
 @pytest.mark.parametrize(
     ("points", "aside", "is_timely", "expected"),
     [
-        (9, np.nan, False, "Last bought 41 days ago; customers like this one usually did 9 days ago."),
+        (9, np.nan, False, "Last bought 41 days ago; for customers like this one it is usually 9 days."),
         (
             9,
             6.2,
             False,
-            "Last bought 41 days ago, after buying every 6.2 days on average; customers like this one usually did 9 days ago.",
+            "Last bought 41 days ago, after buying every 6.2 days on average; for customers like this one it is usually 9 days.",
         ),
         (
             -9,
             45,
             True,
             "Last bought 41 days ago, after buying every 45 days on average: the next purchase is due; "
-            "customers like this one usually did 9 days ago.",
+            "for customers like this one it is usually 9 days.",
         ),
         (
             9,
             90,
             True,
             "Last bought 41 days ago, after buying every 90 days on average: the next purchase is not due yet; "
-            "customers like this one usually did 9 days ago.",
+            "for customers like this one it is usually 9 days.",
         ),
     ],
 )
@@ -229,10 +230,15 @@ def test_the_last_order_is_told_with_what_it_came_to(
 @pytest.mark.parametrize(
     ("num_orders", "points", "hours", "expected"),
     [
-        (2, 3, 17.9, "The last order was on a Monday about 17:00 UTC, as is more common among customers who stop buying."),
-        (2, -3, 144, "The last order was on a Sunday, as is more common among customers who keep coming."),
-        (1, 3, 144, "The only order so far was on a Sunday, as is more common among customers who do not come back."),
-        (1, -3, 25, "The only order so far was on a Tuesday about 1:00 UTC, as is more common among customers who come back."),
+        (2, 3, 17.9, "The last order was on a Monday at about 17:00 UTC, which is more common among customers who stop buying."),
+        (2, -3, 144, "The last order was on a Sunday, which is more common among customers who keep coming."),
+        (1, 3, 144, "The only order so far was on a Sunday, which is more common among customers who do not come back."),
+        (
+            1,
+            -3,
+            25,
+            "The only order so far was on a Tuesday at about 1:00 UTC, which is more common among customers who come back.",
+        ),
     ],
 )
 def test_the_time_of_the_last_order_is_told_with_who_else_buys_then(
@@ -244,14 +250,14 @@ def test_the_time_of_the_last_order_is_told_with_who_else_buys_then(
 @pytest.mark.parametrize(
     ("num_orders", "points", "expected"),
     [
-        (1, 3, "The one order so far (2017-11-03) is on the whole like that of customers who do not come back."),
-        (1, -3, "The one order so far (2017-11-03) is on the whole like that of customers who come back."),
+        (1, 3, "The only order so far (2017-11-03) is, on the whole, like that of customers who do not come back."),
+        (1, -3, "The only order so far (2017-11-03) is, on the whole, like that of customers who come back."),
         (
             1234,
             3,
-            "The 1,234 orders so far, the latest on 2017-11-03, followed each other like those of customers who stop buying.",
+            "The pattern of the 1,234 orders so far, the latest on 2017-11-03, is like that of customers who stop buying.",
         ),
-        (2, -3, "The 2 orders so far, the latest on 2017-11-03, followed each other like those of customers who keep coming."),
+        (2, -3, "The pattern of the 2 orders so far, the latest on 2017-11-03, is like that of customers who keep coming."),
     ],
 )
 def test_recent_events_are_told_by_how_the_orders_followed_each_other(

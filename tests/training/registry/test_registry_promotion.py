@@ -35,10 +35,10 @@ def worse(trained: TrainedModel) -> TrainedModel:
 
 def test_the_first_is_champion_and_one_as_good_follows(store: Path, history: History, trained: TrainedModel) -> None:
     first = register_judged(store, history, trained, as_challenger=True)
-    assert (first.decision.alias, first.decision.reason) == ("champion", "the first of its name")
+    assert (first.decision.alias, first.decision.reason) == ("champion", "the first with this name")
     second = register_judged(store, history, trained)
     assert second.decision.alias == "champion"
-    assert "not clearly worse: 0002 beside 0001" in second.decision.reason
+    assert "not clearly worse: 0002 against 0001" in second.decision.reason
     assert champion(store).version == "0002"
     assert aliases_of(store, "default").former == ("0001",)
 
@@ -62,10 +62,10 @@ def test_a_worse_one_becomes_challenger_and_says_why(
 def test_an_older_one_and_one_that_is_meant_so_are_challengers(store: Path, history: History, trained: TrainedModel) -> None:
     register(store, trained)
     older = register_judged(store, history, replace(trained, as_of_us=AS_OF_US - DAY_US))
-    assert (older.decision.alias, "it knows less" in older.decision.reason) == ("challenger", True)
+    assert (older.decision.alias, "it is older" in older.decision.reason) == ("challenger", True)
     meant = register_judged(store, history, trained, as_challenger=True)
     assert meant.decision.alias == "challenger"
-    assert meant.decision.reason.startswith("as asked; not clearly worse: 0003 beside 0001")
+    assert meant.decision.reason.startswith("as asked; not clearly worse: 0003 against 0001")
     assert older.decision.verdict is not None
     assert meant.decision.verdict is not None
     assert champion(store).version == "0001"
@@ -83,7 +83,7 @@ def test_worse_is_what_promises_worse_or_ranks_worse(
     # As the audit found it: an order that is clearly worse, behind a level that suits the season.
     ranks = replace(promises, log_loss_low=-0.002, log_loss_high=0.003, auc_low=-0.0091, auc_high=-0.0018)
     assert ranks.is_worse
-    assert ranks.finding.startswith("worse than the champion: 0002 beside 0001")
+    assert ranks.finding.startswith("worse than the champion: 0002 against 0001")
     assert not replace(ranks, auc_high=0.0001).is_worse
 
 
@@ -116,7 +116,7 @@ def test_a_challenger_is_judged_before_it_learns_and_promoted_by_that(
     cheat = replace(trained, as_of_us=late, held_out=worse.held_out)
     meant = register_judged(store, history, cheat, as_challenger=True)
     assert meant.decision.alias == "challenger"
-    assert meant.decision.reason.startswith("as asked; worse than the champion: 0002 beside 0001")
+    assert meant.decision.reason.startswith("as asked; worse than the champion: 0002 against 0001")
     with pytest.raises(PromotionRefusedError, match=r"the champion stays: worse than .*the first pass of 0002 had seen it"):
         promote(store, history)
     register_judged(store, history, replace(trained, as_of_us=late), as_challenger=True)
@@ -131,15 +131,15 @@ def test_what_can_only_be_compared_unfairly_says_so(
     late = parse_instant("2024-08-01")
     register(store, replace(trained, as_of_us=late))
     older = register_judged(store, history, worse, as_challenger=True)
-    unfair = "nothing fair to compare on; on what was learnt from, worse than the champion: 0002 beside 0001"
+    unfair = "no unseen data to compare on; on training data, worse than the champion: 0002 against 0001"
     assert unfair in older.decision.reason
-    assert "(0001 had learnt from it)" in older.decision.reason
+    assert "(in the training data of 0001)" in older.decision.reason
     with pytest.raises(PromotionRefusedError, match=f"the champion stays: {unfair}"):
         promote(store, history)
     register_judged(store, history, replace(trained, as_of_us=late), as_challenger=True)
     found = promote(store, history)
-    assert found.reason.startswith("nothing fair to compare on; on what was learnt from, not clearly worse: 0003 beside 0001")
-    assert "(0001 and 0003 had learnt from it)" in found.reason
+    assert found.reason.startswith("no unseen data to compare on; on training data, not clearly worse: 0003 against 0001")
+    assert "(in the training data of 0001 and 0003)" in found.reason
 
 
 def test_a_challenger_of_before_whose_log_has_no_verdict_is_judged_as_it_is(
