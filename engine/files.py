@@ -178,15 +178,19 @@ def _lock(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _names_open_file(path, descriptor):
-                return descriptor
+            with naming(path):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _names_open_file(path, descriptor):
+                    return descriptor
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
             raise StoreBusyError(
                 f"{folder} is being written by process {holder}; wait until it ends, then run this again"
             ) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)  # the holder before us removed the file between our opening and our locking it
 
 

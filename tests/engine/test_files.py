@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 import xxhash
 
 from engine import files
-from engine.errors import StoreBusyError
+from engine.errors import StorageError, StoreBusyError
 from engine.files import checksum_bytes, sha256_bytes, sha256_file, write_bytes_atomic, write_json_atomic, writer_lock
 
 
@@ -67,6 +69,17 @@ def test_a_second_writer_is_told_the_process_of_the_first(tmp_path: Path) -> Non
         first.kill()
     with writer_lock(tmp_path):
         pass
+
+
+def test_a_file_system_without_locks_is_told_and_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    num_open = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(StorageError, match=rf"{files.LOCK_NAME}: .*has no locks.*name a store"), writer_lock(tmp_path):
+        pass
+    assert len(os.listdir("/proc/self/fd")) == num_open
 
 
 def test_a_holder_may_remove_the_folder_that_it_has_locked(tmp_path: Path) -> None:
