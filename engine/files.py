@@ -118,6 +118,15 @@ def read_ahead(path: str | Path, begin: int = 0, end: int | None = None) -> None
         os.close(descriptor)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a name or argument is text: Linux takes any bytes, Arrow neither opens nor holds what is not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def sync_folder(folder: str | Path) -> None:
     """Make renames inside a folder durable, or the bytes of a file."""
     with naming(folder):

@@ -17,6 +17,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from engine.errors import SourceError
+from engine.files import is_utf8
 
 # File name ending -> format; the longest ending counts.
 FORMATS = {
@@ -83,6 +84,8 @@ def read_header(path: Path) -> Header:
     raises : SourceError where it is missing, empty, without rows, or not what its name says
     """
     expected = format_of(path)
+    if not is_utf8(str(path)):
+        raise SourceError(str(path), "found a name that is not UTF-8, which cannot be opened; rename the file or its folder")
     if not path.exists():
         raise SourceError(str(path), "found no such file; check the path")
     if expected is None:

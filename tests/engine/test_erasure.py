@@ -109,9 +109,10 @@ def test_a_reader_that_has_the_parts_open_goes_on(grown: Path) -> None:
     assert decode(history) == before
 
 
-def test_a_blank_id_and_a_busy_store_are_refused(grown: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match="CUSTOMER_ID"):
-        erase_from_history(grown, " ")
+def test_a_blank_id_one_that_is_no_text_and_a_busy_store_are_refused(grown: Path) -> None:
+    for no_id in (" ", "\udcff"):
+        with pytest.raises(InvalidArgumentError, match="CUSTOMER_ID"):
+            erase_from_history(grown, no_id)
     with writer_lock(grown / "history"), pytest.raises(StoreBusyError):
         erase_from_history(grown, WHO)
 
