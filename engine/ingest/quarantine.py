@@ -122,8 +122,6 @@ def _is_of(values: Sequence[str], customer: str | None, customer_id: str) -> boo
 
 
 def _as_text(column: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         column = column.cast(pa.timestamp(column.type.unit, "UTC"))  # the same instants, without asking what the zone is
     return column.cast(pa.string())

@@ -48,9 +48,11 @@ def accepts_type(kind: pa.DataType) -> bool:
 
 
 def read_identifiers(column: pa.Array, *, is_untyped: bool) -> Identifiers:
-    """Ids of a column; `is_untyped` text (CSV) is trimmed, and 17850.0 in it is taken for the integer, as pandas writes it."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    """Ids of a column.
+
+    column     : plain, as by `engine.sources.plain`
+    is_untyped : text of a CSV: it is trimmed, and 17850.0 in it is taken for the integer, as pandas writes it
+    """
     kind = column.type
     nothing = np.zeros(len(column), bool)
     if pa.types.is_integer(kind):

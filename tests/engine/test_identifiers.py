@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from engine.sources.identifiers import accepts_type, are_integer_texts, read_identifiers
+from engine.sources.plain import plain
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ from engine.sources.identifiers import accepts_type, are_integer_texts, read_ide
     ],
 )
 def test_every_type_gives_the_same_text(column: pa.Array, is_integer: bool) -> None:
-    identifiers = read_identifiers(column, is_untyped=False)
+    identifiers = read_identifiers(plain(column), is_untyped=False)
     assert identifiers.texts.to_pylist() == ["17850", None]
     assert identifiers.texts.type == pa.string()
     assert identifiers.is_integer == is_integer
