@@ -257,9 +257,7 @@ def _request(make: Callable[..., _Request], **fields: Any) -> _Request:
             try:
                 make(**{name: value})
             except (ValueError, TypeError) as error:
-                raise InvalidArgumentError(
-                    name, f"found {value!r}, which cannot be sent ({error}); send another value"
-                ) from error
+                raise InvalidArgumentError(name, f"found {value!r:.60}, which cannot be sent ({error})") from error
         raise
 
 
