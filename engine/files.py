@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,8 +31,7 @@ def write_bytes_atomic(path: str | Path, data: bytes, *, is_durable: bool = True
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process id keeps two writers from sharing one temporary file; the last rename wins.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(temporary_name(path.name))
     try:
         with naming(path):
             with temporary.open("wb") as stream:
@@ -45,6 +45,14 @@ def write_bytes_atomic(path: str | Path, data: bytes, *, is_durable: bool = True
         raise
     if is_durable:
         sync_folder(path.parent)
+
+
+def temporary_name(name: str) -> str:
+    """Of the file that is written before it takes this name: of one writer alone, so that of two the last rename wins.
+
+    A process id would not do: workers in containers of one image have the same ones, on a disk that they share.
+    """
+    return f".{name}.{uuid.uuid4().hex[:12]}.tmp"
 
 
 def write_json_atomic(path: str | Path, obj: Any) -> None:

@@ -39,6 +39,22 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_writer_with_the_same_process_id_does_not_get_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on another machine, in a container of the same image: the one that renames last wins, and neither fails."""
+    path = tmp_path / "file.bin"
+    others = [b"other"]
+
+    def write_another(descriptor: int) -> None:
+        if others:
+            write_bytes_atomic(path, others.pop())
+            assert path.read_bytes() == b"other"
+
+    monkeypatch.setattr(files.os, "fsync", write_another)
+    write_bytes_atomic(path, b"own")
+    assert path.read_bytes() == b"own"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_equal_objects_give_equal_json_bytes(tmp_path: Path) -> None:
     write_json_atomic(tmp_path / "a.json", {"b": 1, "a": ["é"]})
     write_json_atomic(tmp_path / "b.json", {"a": ["é"], "b": 1})
