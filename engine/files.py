@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -30,8 +31,7 @@ def write_bytes_atomic(path: str | Path, data: bytes, *, is_durable: bool = True
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The process id keeps two writers from sharing one temporary file; the last rename wins.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(temporary_name(path.name))
     try:
         with naming(path):
             with temporary.open("wb") as stream:
@@ -45,6 +45,14 @@ def write_bytes_atomic(path: str | Path, data: bytes, *, is_durable: bool = True
         raise
     if is_durable:
         sync_folder(path.parent)
+
+
+def temporary_name(name: str) -> str:
+    """Of the file that is written before it takes this name: of one writer alone, so that of two the last rename wins.
+
+    A process id would not do: workers in containers of one image have the same ones, on a disk that they share.
+    """
+    return f".{name}.{uuid.uuid4().hex[:12]}.tmp"
 
 
 def write_json_atomic(path: str | Path, obj: Any) -> None:
@@ -118,6 +126,15 @@ def read_ahead(path: str | Path, begin: int = 0, end: int | None = None) -> None
         os.close(descriptor)
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a name or argument is text: Linux takes any bytes, Arrow neither opens nor holds what is not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def sync_folder(folder: str | Path) -> None:
     """Make renames inside a folder durable, or the bytes of a file."""
     with naming(folder):
@@ -178,15 +195,19 @@ def _lock(folder: Path) -> int:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _names_open_file(path, descriptor):
-                return descriptor
+            with naming(path):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if _names_open_file(path, descriptor):
+                    return descriptor
         except BlockingIOError:
             holder = os.pread(descriptor, 32, 0).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
             raise StoreBusyError(
                 f"{folder} is being written by process {holder}; wait until it ends, then run this again"
             ) from None
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)  # the holder before us removed the file between our opening and our locking it
 
 

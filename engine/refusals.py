@@ -21,6 +21,8 @@ _ADVICE = {
     errno.EIO: "look at the health of that disk; `ebbtide verify` tells what is still whole",
     errno.EMFILE: f"raise the limit on open files (ulimit -n), {_AGAIN}",
     errno.ENAMETOOLONG: "name a store with a shorter path",
+    errno.ENOLCK: "that file system has no locks, as NFS without a lock service; name a store on one that has them",
+    errno.EOPNOTSUPP: "that file system has no locks; name a store on one that has them",
     errno.EISDIR: "a file is expected there; move that folder away",
     errno.ENOTDIR: "name a place whose path leads through folders only",
 }

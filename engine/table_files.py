@@ -18,7 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from engine.errors import InvalidArgumentError
-from engine.files import move_into_place, sync_folder
+from engine.files import is_utf8, move_into_place, sync_folder
 from engine.refusals import naming
 
 FORMATS = ("parquet", "csv", "arrow")
@@ -84,7 +84,8 @@ class TableFile:
 def check_table_path(out: str | Path, *, file_format: str | None = None, may_replace: bool = True) -> str:
     """The format of FORMATS that a file will have: the one given, or the one that its ending says.
 
-    raises : InvalidArgumentError for an ending that says none, or another one than is given; for "-"; for a folder that there is
+    raises : InvalidArgumentError for an ending that says none, or another one than is given; for "-"; for what is no
+             UTF-8; for a folder that there is
              not; for a file that is there already and may not be replaced
     """
     out = Path(out)
@@ -92,6 +93,8 @@ def check_table_path(out: str | Path, *, file_format: str | None = None, may_rep
         raise InvalidArgumentError(
             "out", "found '-', expected a file: a table appears once it is whole, and so not on standard output"
         )
+    if not is_utf8(str(out)):
+        raise InvalidArgumentError("out", f"found {str(out)!r}, a name that is not UTF-8; name another file")
     ending = out.suffix.lower().removeprefix(".")
     if file_format is None and ending not in FORMATS:
         endings = ", ".join(f".{name}" for name in FORMATS)

@@ -1,18 +1,17 @@
 """Arrays in, arrays out: the loops that everything else is made of, one implementation per backend behind one signature."""
 
 from kernels.description_columns import CALENDAR_COLUMNS, NO_EVENT, SHORTEST_LOG_DAYS, SITUATION_COLUMNS, TOKEN_COLUMNS
+from kernels.event_operations import fingerprint_events, summarise_events
 from kernels.forward_operations import describe_events, describe_situations, roll_states, standardise
 from kernels.head_operations import Layer, add_up_rates, calibrate_hazards, integrate_survivals, run_layers
 from kernels.operations import (
     GAP_COLUMNS,
     count_selected,
-    fingerprint_events,
     gap_statistics,
     gather_sequences,
     hash_strings,
     locate_instants,
     next_selected,
-    summarise_events,
     window_counts,
     window_sums,
 )

@@ -118,7 +118,10 @@ class CustomerScore:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CustomerAnswer:
-    """The answer about one customer: a score, or the reason why there is none."""
+    """The answer about one customer: a score, or the reason why there is none.
+
+    ineligible_reason : None with a score, and for a reason of a newer server that this version does not know
+    """
 
     customer: CustomerScore | None
     ineligible_reason: IneligibleReason | None

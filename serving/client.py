@@ -19,19 +19,20 @@ import queue
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import grpc
-import pyarrow as pa
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from engine.errors import EbbtideError, InvalidArgumentError, RemoteError
-from serving.answers import AtRiskPage, CustomerAnswer, CustomerEvent, CustomerScore, ScoreContext
+from engine.errors import EbbtideError, InvalidArgumentError
+from serving.answers import AtRiskPage, CustomerAnswer, CustomerEvent, CustomerScore
+from serving.batch_scores import BatchScores
 from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.pb.ebbtide.v1 import scoring_pb2_grpc as pb_grpc
 from serving.risk import Grade
-from serving.wire.batches import BATCH_SCHEMA, REASONED_SCHEMA, read_arrow
+from serving.wire.batches import BATCH_SCHEMA, REASONED_SCHEMA
 from serving.wire.events import event_messages
-from serving.wire.messages import read_context, read_customer, read_page, timestamp
+from serving.wire.messages import read_customer, read_page, timestamp
 from serving.wire.status import error_of
 
 # A server that restarts is back within a second or two; every call only reads, so that repeating one is safe.
@@ -54,6 +55,8 @@ _SERVICE_CONFIG = {
 _STATE_WAIT_S = 0.2
 # The most that the service gives.
 _PAGE_SIZE = 1000
+
+_Request = TypeVar("_Request")
 
 
 class EbbtideClient:
@@ -95,14 +98,14 @@ class EbbtideClient:
         raises          : UnknownCustomerError, InvalidArgumentError, NoSnapshotError, RemoteError; with as_of_us or
                           recent_events NoBundleError and NoHistoryError where the server has only the snapshot
         """
-        request = pb.ScoreCustomerRequest(
+        request = _request(
+            pb.ScoreCustomerRequest,
             customer_id=customer_id,
             horizon_days=horizon_days,
+            as_of=_as_of(as_of_us),
             recent_events=event_messages(recent_events),
             include_reasons=include_reasons,
         )
-        if as_of_us is not None:
-            request.as_of.CopyFrom(timestamp(as_of_us))
         return read_customer(self._call(self._stub.ScoreCustomer, request))
 
     def score_history(
@@ -122,11 +125,14 @@ class EbbtideClient:
         include_reasons : whether the answer has reasons
         raises          : InvalidArgumentError, NoSnapshotError, NoBundleError, NoHistoryError, RemoteError
         """
-        request = pb.ScoreHistoryRequest(
-            events=event_messages(events), horizon_days=horizon_days, customer_id=customer_id, include_reasons=include_reasons
+        request = _request(
+            pb.ScoreHistoryRequest,
+            events=event_messages(events),
+            as_of=_as_of(as_of_us),
+            horizon_days=horizon_days,
+            customer_id=customer_id,
+            include_reasons=include_reasons,
         )
-        if as_of_us is not None:
-            request.as_of.CopyFrom(timestamp(as_of_us))
         return read_customer(self._call(self._stub.ScoreHistory, request))
 
     def batch(
@@ -140,7 +146,10 @@ class EbbtideClient:
         """
         if customer_ids is not None and len(customer_ids) == 0:
             raise InvalidArgumentError("customer_ids", "found none, expected some, or None for the whole snapshot")
-        request = pb.BatchScoreRequest(
+        if isinstance(customer_ids, str):  # a sequence of texts, too: one for each of its letters
+            raise InvalidArgumentError("customer_ids", f"found the text {customer_ids!r}, expected a sequence of ids")
+        request = _request(
+            pb.BatchScoreRequest,
             customer_ids=customer_ids or (),
             horizon_days=horizon_days,
             format=pb.BATCH_FORMAT_ARROW_IPC,
@@ -183,11 +192,14 @@ class EbbtideClient:
         """
         if min_grade is not None and min_churn_probability is not None:
             raise InvalidArgumentError("min_grade", "cannot be combined with min_churn_probability")
-        request = pb.ListAtRiskRequest(store_id=store_id, page_size=page_size, page_token=page_token)
-        if min_grade is not None:
-            request.min_grade = pb.RiskGrade.ValueType(min_grade)
-        if min_churn_probability is not None:
-            request.min_churn_probability = min_churn_probability
+        request = _request(
+            pb.ListAtRiskRequest,
+            store_id=store_id,
+            page_size=page_size,
+            page_token=page_token,
+            min_grade=None if min_grade is None else pb.RiskGrade.ValueType(min_grade),
+            min_churn_probability=min_churn_probability,
+        )
         return read_page(self._call(self._stub.ListAtRisk, request))
 
     def close(self) -> None:
@@ -233,6 +245,29 @@ class EbbtideClient:
         return error_of(error, self.target, is_refused=is_late and _is_refused(self._channel))
 
 
+def _request(make: Callable[..., _Request], **fields: Any) -> _Request:
+    """A message of these fields; None leaves one out.
+
+    raises : InvalidArgumentError naming the field that the wire cannot carry: a number beyond its bits, a text that is no UTF-8
+    """
+    try:
+        return make(**fields)
+    except (ValueError, TypeError):
+        for name, value in fields.items():
+            try:
+                make(**{name: value})
+            except (ValueError, TypeError) as error:
+                raise InvalidArgumentError(name, f"found {value!r:.60}, which cannot be sent ({error})") from error
+        raise
+
+
+def _as_of(as_of_us: int | None) -> Timestamp | None:
+    try:
+        return None if as_of_us is None else timestamp(as_of_us)
+    except (ValueError, TypeError) as error:
+        raise InvalidArgumentError("as_of", f"found {as_of_us}, expected UTC microseconds since 1970") from error
+
+
 def _is_refused(channel: grpc.Channel) -> bool:
     """Whether there is no connection because connecting fails, and not because it takes long: a late call does not tell."""
     states: queue.SimpleQueue[grpc.ChannelConnectivity] = queue.SimpleQueue()
@@ -243,45 +278,3 @@ def _is_refused(channel: grpc.Channel) -> bool:
         return False
     finally:
         channel.unsubscribe(states.put)
-
-
-class BatchScores:
-    """The answer to a batch: iterate over its record batches once, or take them all at once.
-
-    schema                  : of the record batches, BATCH_SCHEMA or REASONED_SCHEMA
-    context                 : what the answer was computed from
-    not_found_customer_ids  : asked for, but in no history
-    ineligible_customer_ids : known, but without a score in this snapshot
-
-    All three are complete from the start; the rows follow as they are read.
-    """
-
-    def __init__(self, responses: Iterator[pb.BatchScoreResponse], schema: pa.Schema = BATCH_SCHEMA) -> None:
-        self.schema = schema
-        self._responses = responses
-        self.not_found_customer_ids: list[str] = []
-        self.ineligible_customer_ids: list[str] = []
-        first = next(responses, None)
-        if first is None:
-            raise RemoteError("the server ended a batch without a message")
-        self.context: ScoreContext = read_context(first.context)
-        response: pb.BatchScoreResponse | None = first
-        while response is not None and not response.WhichOneof("rows"):
-            self.not_found_customer_ids.extend(response.not_found_customer_ids)
-            self.ineligible_customer_ids.extend(response.ineligible_customer_ids)
-            response = next(responses, None)
-        self._first_rows = response
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        if self._first_rows is not None:
-            yield read_arrow(self._first_rows.arrow_ipc)
-            self._first_rows = None
-        for response in self._responses:
-            yield read_arrow(response.arrow_ipc)
-
-    def reader(self) -> pa.RecordBatchReader:
-        """The same for whatever takes an Arrow stream."""
-        return pa.RecordBatchReader.from_batches(self.schema, iter(self))
-
-    def read_all(self) -> pa.Table:
-        return pa.Table.from_batches(list(self), self.schema)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from engine.activity import DailyActivity, measure_activity
 from engine.errors import AsOfError, InvalidArgumentError, UnknownCustomerError
+from engine.files import is_utf8
 from engine.hashing import bucket_of
 from engine.history.checks import check_parts
 from engine.history.folding import fold, to_partition
@@ -113,6 +114,8 @@ class History:
 
         raises : UnknownCustomerError
         """
+        if not is_utf8(customer_id):  # bytes of a command line that are no text: no file brings such an id
+            raise UnknownCustomerError(customer_id)
         partition = self.partition(self.bucket_of(customer_id))
         row = partition.find(customer_id)
         if row is None:

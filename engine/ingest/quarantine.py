@@ -90,7 +90,9 @@ def erase_rows(history: Place, customer_id: str, customer_column: Mapping[str, s
         header, *rows = csv.reader(io.StringIO(path.read_bytes().decode(), newline=""))
         column = customer_column.get(path.stem[-_SHORT_HASH_DIGITS:], "")
         place = header.index(column, 2) if column in header[2:] else None
-        kept = [row for row in rows if not _is_of(row[2:], None if place is None else row[place], customer_id)]
+        # A row of another length is what is left of one that was torn apart: files of before may hold some.
+        customers = (row[place] if place is not None and len(row) == len(header) else None for row in rows)
+        kept = [row for row, customer in zip(rows, customers, strict=True) if not _is_of(row[2:], customer, customer_id)]
         if len(kept) == len(rows):
             continue
         num_erased += len(rows) - len(kept)
@@ -99,7 +101,8 @@ def erase_rows(history: Place, customer_id: str, customer_column: Mapping[str, s
             sync(path.parent)
             continue
         text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
+        # Quoted throughout, as Arrow writes it: by itself Python leaves a lone \r bare, and would read it as the end of a row.
+        writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerows([header, *kept])
         write_bytes(path, text.getvalue().encode())
     return num_erased
@@ -119,8 +122,6 @@ def _is_of(values: Sequence[str], customer: str | None, customer_id: str) -> boo
 
 
 def _as_text(column: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     if pa.types.is_timestamp(column.type) and column.type.tz is not None:
         column = column.cast(pa.timestamp(column.type.unit, "UTC"))  # the same instants, without asking what the zone is
     return column.cast(pa.string())

@@ -45,10 +45,9 @@ def accepts_type(kind: pa.DataType) -> bool:
 def read_numbers(column: pa.Array, num_digits: int) -> Numbers:
     """Integers, floats, decimals or text as integers of 10 ** -num_digits; text and decimals exactly.
 
+    column : plain, as by `engine.sources.plain`
     raises : TypeError for a type that `accepts_type` refuses
     """
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     kind = column.type
     if pa.types.is_float64(kind):
         return _read_floats(column, num_digits)

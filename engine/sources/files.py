@@ -13,6 +13,7 @@ from engine.errors import InvalidArgumentError, SourceError
 from engine.fields import SOURCE_FIELD_NAMES, SOURCE_FIELDS
 from engine.schema import EventKind
 from engine.sources import decimals, identifiers, instant_text
+from engine.sources.plain import plain_batch
 from engine.sources.readers import FORMATS, Header, format_of, read_batches, read_header
 
 _NUMBERS = "numbers, decimals or text"
@@ -56,11 +57,11 @@ class Source:
         return self.header.format == "CSV"
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The mapped columns, under the names that the source gives them.
+        """The mapped columns, plain, under the names that the source gives them.
 
         raises : SourceError where the file is broken further down
         """
-        return read_batches(self.header, list(dict.fromkeys(self.mapping.values())))
+        return map(plain_batch, read_batches(self.header, list(dict.fromkeys(self.mapping.values()))))
 
 
 def find_files(paths: Sequence[str | Path]) -> list[Path]:

@@ -15,6 +15,7 @@ from engine.sources.instant_text import is_text
 _INTEGER = r"^(?:0|-?[1-9]\d{0,17})$"
 _WHOLE_FLOAT = r"^(-?\d+)\.0+$"
 _EXACT_FLOAT = 2.0**53
+_LARGEST_INT64 = 2**63 - 1
 _TELLING_LENGTH = 5  # characters from which an id inside a longer text is hardly chance
 
 
@@ -24,7 +25,7 @@ class Identifiers:
 
     texts         : string[num_rows]   null where missing, blank or unreadable
     is_unreadable : bool[num_rows]     a number that is not whole, so no id
-    is_integer    : whether the column is of integers by its type
+    is_integer    : whether the column is of integers by its type, all of which fit an int64
     """
 
     texts: pa.StringArray
@@ -47,18 +48,21 @@ def accepts_type(kind: pa.DataType) -> bool:
 
 
 def read_identifiers(column: pa.Array, *, is_untyped: bool) -> Identifiers:
-    """Ids of a column; `is_untyped` text (CSV) is trimmed, and 17850.0 in it is taken for the integer, as pandas writes it."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
+    """Ids of a column.
+
+    column     : plain, as by `engine.sources.plain`
+    is_untyped : text of a CSV: it is trimmed, and 17850.0 in it is taken for the integer, as pandas writes it
+    """
     kind = column.type
     nothing = np.zeros(len(column), bool)
     if pa.types.is_integer(kind):
-        return Identifiers(texts=column.cast(pa.string()), is_unreadable=nothing, is_integer=True)
+        largest = pc.max(column).as_py() or 0  # hashes as ids are unsigned, and half of them beyond
+        return Identifiers(texts=column.cast(pa.string()), is_unreadable=nothing, is_integer=largest <= _LARGEST_INT64)
     if pa.types.is_floating(kind) or (pa.types.is_decimal(kind) and kind.scale > 0):
         return _read_floats(column.cast(pa.float64()))
-    if pa.types.is_decimal(kind):
-        return Identifiers(texts=column.cast(pa.string()), is_unreadable=nothing, is_integer=True)
     texts = column.cast(pa.string())
+    if pa.types.is_decimal(kind):
+        return Identifiers(texts=texts, is_unreadable=nothing, is_integer=are_integer_texts(pc.drop_null(texts)))
     if is_untyped:
         texts = pc.utf8_trim_whitespace(texts)
         texts = pc.replace_substring_regex(texts, _WHOLE_FLOAT, r"\1") if _may_hold_floats(texts) else texts

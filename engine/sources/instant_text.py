@@ -66,10 +66,9 @@ class Instants:
 def read_instants(column: pa.Array, timestamp_format: str | None = None) -> Instants:
     """UTC microseconds of a column of text, timestamps, dates, or (with a format) integers such as 20171202.
 
+    column : plain, as by `engine.sources.plain`
     raises : InvalidArgumentError for a format that cannot be used; TypeError for a type that `accepts_type` refuses
     """
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
     kind = column.type
     if pa.types.is_timestamp(kind):
         return _read_ticks(column, kind.unit)

@@ -17,6 +17,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 
 from engine.errors import SourceError
+from engine.files import is_utf8
 
 # File name ending -> format; the longest ending counts.
 FORMATS = {
@@ -83,6 +84,8 @@ def read_header(path: Path) -> Header:
     raises : SourceError where it is missing, empty, without rows, or not what its name says
     """
     expected = format_of(path)
+    if not is_utf8(str(path)):
+        raise SourceError(str(path), "found a name that is not UTF-8, which cannot be opened; rename the file or its folder")
     if not path.exists():
         raise SourceError(str(path), "found no such file; check the path")
     if expected is None:
@@ -92,8 +95,8 @@ def read_header(path: Path) -> Header:
             raise SourceError(str(path), f"found an empty file (0 bytes), expected {expected} with rows; export it again")
         _check_magic(path, expected)
         header = {"Parquet": _parquet_header, "Arrow": _arrow_header, "CSV": _csv_header}[expected](path)
+        columns = ", ".join(header.schema.names)  # text, or it is told here
     if header.num_rows == 0:
-        columns = ", ".join(header.schema.names)
         raise SourceError(str(path), f"found no rows (columns: {columns}), expected at least one; export it again")
     return header
 
@@ -106,7 +109,9 @@ def read_batches(header: Header, columns: Sequence[str]) -> Iterator[pa.RecordBa
     with _refusing(header.path, header.format):
         if header.format == "Parquet":
             with pq.ParquetFile(header.path) as file:
-                yield from file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns))
+                for batch in file.iter_batches(batch_size=_BATCH_ROWS, columns=list(columns)):
+                    batch.validate(full=True)  # Parquet takes any bytes for text, and the history would hold what nobody can read
+                    yield batch
         elif header.format == "Arrow":
             yield from _arrow_batches(header.path, columns)
         else:
@@ -119,23 +124,22 @@ def _refusing(path: Path, expected: str) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError:
-        raise _not_utf8(path) from None
+        raise _not_utf8(path, expected) from None
     except PermissionError as error:
         raise SourceError(str(path), f"cannot be read ({error.strerror}); change its permissions") from error
     except (pa.ArrowException, OSError, EOFError, zlib.error, csv.Error) as error:
         reason = str(error).strip().splitlines()[0]
         if "invalid UTF8" in reason or "Invalid UTF8" in reason:
-            raise _not_utf8(path) from error
+            raise _not_utf8(path, expected) from error
         hint = "every row needs as many fields as the header" if "columns, got" in reason else "export or copy it again"
         raise SourceError(str(path), f"is no readable {expected} file ({reason}); {hint}") from error
 
 
-def _not_utf8(path: Path) -> SourceError:
-    return SourceError(
-        str(path),
-        "found bytes that are not UTF-8, expected UTF-8 text; "
-        "convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv",
-    )
+def _not_utf8(path: Path, expected: str) -> SourceError:
+    way_out = "export it again as UTF-8"
+    if expected == "CSV":
+        way_out = "convert it, for example: iconv -f WINDOWS-1252 -t UTF-8 old.csv > new.csv"
+    return SourceError(str(path), f"found bytes that are not UTF-8, expected UTF-8 text; {way_out}")
 
 
 def _check_magic(path: Path, expected: str) -> None:

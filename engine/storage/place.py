@@ -9,6 +9,7 @@ from typing import Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 from engine.errors import InvalidArgumentError
+from engine.files import is_utf8
 from engine.storage.address import SCHEMES, parse_address
 from engine.storage.remote import RemotePath
 
@@ -48,14 +49,17 @@ StoreLike = str | Place
 def resolve(store: StoreLike) -> Place:
     """The place that a path or a URI names. Nothing is asked of an endpoint yet.
 
-    raises : InvalidArgumentError for a scheme that there is not, a secret in the URI, or an option that it does not take
+    raises : InvalidArgumentError for a scheme that there is not, a secret in the URI, an option that it does not take, or a name
+             that is not UTF-8
     """
     if not isinstance(store, str):
         if isinstance(store, Path) and store.parts and _COLLAPSED.fullmatch(store.parts[0]):
             raise InvalidArgumentError("store", f"found the path {store}, which looks like a URI; give a URI as text")
+        _check_name(store)
         return store
     match = _SCHEME.match(store)
     if match is None:
+        _check_name(store)
         return Path(store)
     scheme = match[1].lower()
     if scheme == "file":
@@ -64,6 +68,11 @@ def resolve(store: StoreLike) -> Place:
         known = ", ".join(f"{name}://" for name in SCHEMES)
         raise InvalidArgumentError("store", f"found scheme {scheme}://, expected a folder, file://, or one of {known}")
     return RemotePath(parse_address(store))
+
+
+def _check_name(store: str | Place) -> None:
+    if not isinstance(store, RemotePath) and not is_utf8(str(store)):
+        raise InvalidArgumentError("store", f"found {str(store)!r}, a name that is not UTF-8; rename the folder")
 
 
 def _local(uri: str) -> Path:

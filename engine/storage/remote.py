@@ -5,7 +5,6 @@ A folder is there as soon as there is something below it. A file appears whole: 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -15,6 +14,7 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.fs as pafs
 
+from engine.files import temporary_name
 from engine.storage.address import Address
 from engine.storage.connection import connect, told_in_words
 
@@ -133,7 +133,7 @@ class RemotePath:
             if filesystem.type_name not in _HAS_RENAME:
                 _put(filesystem, self.address.path, data)
                 return
-            temporary = f"{self.parent.address.path}/.{self.name}.{os.getpid()}.tmp"
+            temporary = f"{self.parent.address.path}/{temporary_name(self.name)}"
             filesystem.create_dir(self.parent.address.path)
             _put(filesystem, temporary, data)
             filesystem.move(temporary, self.address.path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import InvalidArgumentError, StoreBusyError
-from engine.files import sha256_bytes, writer_lock
+from engine.files import sha256_bytes, write_bytes_atomic, writer_lock
 
 _ID_FILE = "id"
 _WORK_FOLDER = "work"
@@ -59,6 +59,8 @@ def scratch_of(uri: str) -> Iterator[Scratch]:
 
 def _read_id(place: Path) -> str:
     path = place / _ID_FILE
-    if not path.exists():
-        path.write_text(uuid.uuid4().hex)
-    return path.read_text()
+    found = path.read_text() if path.exists() else ""
+    if not found:  # or empty, after a kill at the wrong moment: then it would be the id of any machine where that happened
+        found = uuid.uuid4().hex
+        write_bytes_atomic(path, found.encode())
+    return found

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.errors import InvalidArgumentError, NoHistoryError
+from engine.files import is_utf8
 from engine.hashing import bucket_of
 from engine.history import HISTORY_FOLDER
 from engine.history.events import BucketEvents
@@ -52,10 +53,10 @@ class HistoryErasure:
 def erase_from_history(store: StoreLike, customer_id: str) -> HistoryErasure:
     """Erase a customer; a killed erasure is done by running it again.
 
-    raises : InvalidArgumentError for a blank id, StoreBusyError, IntegrityError
+    raises : InvalidArgumentError for an id that is blank or no text, StoreBusyError, IntegrityError
     """
-    if not customer_id.strip():
-        raise InvalidArgumentError("CUSTOMER_ID", f"found {customer_id!r}, expected the id of a customer")
+    if not customer_id.strip() or not is_utf8(customer_id):
+        raise InvalidArgumentError("CUSTOMER_ID", f"found {customer_id!r}, expected the id of a customer, UTF-8 text")
     history = resolve(store) / HISTORY_FOLDER
     if not history.is_dir():
         return HistoryErasure(num_events=0, num_quarantined_rows=0, num_source_names=0)

@@ -14,7 +14,7 @@ _fill = compile_loop((BOOLS, INT64S, INT64S, INDEX, INDEX, output(types.int64, 2
 
 
 def count_selected(selected: NDArray[np.bool_], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
-    """See kernels.operations.count_selected."""
+    """See kernels.count_selected."""
     counted = np.empty((len(begin), 2), np.int64)
     run_chunks(lambda first, stop: _fill(selected, begin, end, first, stop, counted), len(begin))
     return counted

@@ -32,7 +32,7 @@ def fingerprint_events(
     covered: NDArray[np.int64],
     end: NDArray[np.int64],
 ) -> NDArray[np.uint64]:
-    """See kernels.operations.fingerprint_events."""
+    """See kernels.fingerprint_events."""
     fingerprints = np.empty((len(begin), 2), np.uint64)
     columns = (
         timestamp_us,

@@ -20,7 +20,7 @@ def gap_statistics(
     end: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """See kernels.operations.gap_statistics and GAP_COLUMNS."""
+    """See kernels.gap_statistics and GAP_COLUMNS."""
     statistics = np.empty((len(begin), NUM_GAP_COLUMNS), np.float64)
     run_chunks(lambda first, stop: _fill(timestamp_us, selected, begin, end, as_of_us, first, stop, statistics), len(begin))
     return statistics

@@ -16,7 +16,7 @@ def gather_sequences(
     end: NDArray[np.int64],
     max_length: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """See kernels.operations.gather_sequences."""
+    """See kernels.gather_sequences."""
     lengths = np.minimum(end - begin, max_length).astype(np.int32)
     # np.zeros, not np.empty: untouched padding costs no memory until it is read
     sequences = np.zeros((len(begin), max_length, values.shape[1]), np.float32)

@@ -14,7 +14,7 @@ _fill = compile_loop((UINT8S, INT64S, INDEX, INDEX, output(types.uint64, 1)))(ha
 
 
 def hash_strings(data: NDArray[np.uint8], string_offsets: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """See kernels.operations.hash_strings."""
+    """See kernels.hash_strings."""
     hashes = np.empty(len(string_offsets) - 1, np.uint64)
     run_chunks(lambda first, stop: _fill(data, string_offsets, first, stop, hashes), len(hashes))
     return hashes

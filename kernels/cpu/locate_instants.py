@@ -19,7 +19,7 @@ def locate_instants(
     customer_index: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """See kernels.operations.locate_instants."""
+    """See kernels.locate_instants."""
     located = np.empty(len(customer_index), np.int64)
     run_chunks(
         lambda first, stop: _fill(timestamp_us, offsets, customer_index, as_of_us, first, stop, located), len(customer_index)

@@ -19,7 +19,7 @@ def next_selected(
     begin: NDArray[np.int64],
     stop: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """See kernels.operations.next_selected."""
+    """See kernels.next_selected."""
     found_us = np.empty(len(begin), np.int64)
     run_chunks(lambda first, last: _fill(timestamp_us, selected, begin, stop, first, last, found_us), len(begin))
     return found_us

@@ -37,7 +37,7 @@ def roll_states(
     input_bias: NDArray[np.float32],
     state_bias: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """See kernels.operations.roll_states."""
+    """See kernels.roll_states."""
     states = initial.copy()
     lengths = end - begin
     order = np.argsort(-lengths, kind="stable")[: np.count_nonzero(lengths)]

@@ -13,7 +13,7 @@ from kernels.cpu.compilation import FLOAT32_ROWS, FLOAT32S, INDEX, compile_loop,
 def standardise(
     values: NDArray[np.float32], mean: NDArray[np.float32], scale: NDArray[np.float32], limit: float
 ) -> NDArray[np.float32]:
-    """See kernels.operations.standardise."""
+    """See kernels.standardise."""
     standard = np.empty_like(values)
     run_chunks(lambda first, stop: _fill(values, mean, scale, limit, first, stop, standard), len(values))
     return standard

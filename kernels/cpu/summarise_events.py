@@ -32,7 +32,7 @@ def summarise_events(
     as_of_us: NDArray[np.int64],
     rhythm: NDArray[np.int64] = UNTOLD,
 ) -> NDArray[np.float32]:
-    """See kernels.operations.summarise_events."""
+    """See kernels.summarise_events."""
     summary = np.empty((len(begin), len(SUMMARY_COLUMNS)), np.float32)
     columns = (
         timestamp_us,

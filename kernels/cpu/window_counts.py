@@ -21,7 +21,7 @@ def window_counts(
     as_of_us: NDArray[np.int64],
     window_us: NDArray[np.int64],
 ) -> NDArray[np.int32]:
-    """See kernels.operations.window_counts; window_us is ascending."""
+    """See kernels.window_counts; window_us is ascending."""
     counts = np.empty((len(begin), len(window_us)), np.int32)
     run_chunks(
         lambda first, stop: _fill(timestamp_us, selected, begin, end, as_of_us, window_us, first, stop, counts), len(begin)

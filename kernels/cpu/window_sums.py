@@ -26,7 +26,7 @@ def window_sums(
     as_of_us: NDArray[np.int64],
     window_us: NDArray[np.int64],
 ) -> NDArray[Number]:
-    """See kernels.operations.window_sums; window_us is ascending."""
+    """See kernels.window_sums; window_us is ascending."""
     sums = np.empty((len(begin), len(window_us)), values.dtype)
     run_chunks(
         lambda first, stop: _fill(timestamp_us, values, selected, begin, end, as_of_us, window_us, first, stop, sums),

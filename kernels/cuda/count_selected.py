@@ -13,7 +13,7 @@ _kernel = compile_kernel(count_selected_rows)
 
 
 def count_selected(selected: NDArray[np.bool_], begin: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.int64]:
-    """See kernels.operations.count_selected."""
+    """See kernels.count_selected."""
     counted = np.empty((len(begin), 2), np.int64)
     run_queries(_kernel, (selected,), begin, end, counted, lambda begin, end, _: (begin, end))
     return counted

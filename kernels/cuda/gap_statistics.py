@@ -19,7 +19,7 @@ def gap_statistics(
     end: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """See kernels.operations.gap_statistics and GAP_COLUMNS."""
+    """See kernels.gap_statistics and GAP_COLUMNS."""
     statistics = np.empty((len(begin), NUM_GAP_COLUMNS), np.float64)
     run_queries(
         _kernel,

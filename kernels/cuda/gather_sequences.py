@@ -20,7 +20,7 @@ def gather_sequences(
     end: NDArray[np.int64],
     max_length: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """See kernels.operations.gather_sequences."""
+    """See kernels.gather_sequences."""
     lengths = np.minimum(end - begin, max_length).astype(np.int32)
     num_features = values.shape[1]
     sequences = np.empty((len(begin), max_length, num_features), np.float32)

@@ -13,7 +13,7 @@ _kernel = compile_kernel(hash_texts)
 
 
 def hash_strings(data: NDArray[np.uint8], string_offsets: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """See kernels.operations.hash_strings."""
+    """See kernels.hash_strings."""
     hashes = np.empty(len(string_offsets) - 1, np.uint64)
     run_queries(
         _kernel,

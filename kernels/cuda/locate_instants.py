@@ -18,7 +18,7 @@ def locate_instants(
     customer_index: NDArray[np.int64],
     as_of_us: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """See kernels.operations.locate_instants."""
+    """See kernels.locate_instants."""
     begin, stop = offsets[customer_index], offsets[customer_index + 1]
     located = np.empty(len(customer_index), np.int64)
     moved_by = np.zeros(len(customer_index), np.int64)  # an answer is a row, and rows move when they are packed

@@ -18,7 +18,7 @@ def next_selected(
     begin: NDArray[np.int64],
     stop: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """See kernels.operations.next_selected."""
+    """See kernels.next_selected."""
     found_us = np.empty(len(begin), np.int64)
     run_queries(_kernel, (timestamp_us, selected), begin, stop, found_us, lambda begin, stop, _: (begin, stop))
     return found_us

@@ -22,7 +22,7 @@ def roll_states(
     input_bias: NDArray[np.float32],
     state_bias: NDArray[np.float32],
 ) -> NDArray[np.float32]:
-    """See kernels.operations.roll_states."""
+    """See kernels.roll_states."""
     states = np.empty((len(begin), 2, state_weight.shape[1]), np.float32)
     weights = (input_weight, state_weight, input_bias, state_bias)
     run_queries(_kernel, (tokens,), begin, end, states, lambda begin, end, queries: (begin, end, initial[queries], *weights))

@@ -14,7 +14,7 @@ from kernels.cuda.launch import run_queries
 def standardise(
     values: NDArray[np.float32], mean: NDArray[np.float32], scale: NDArray[np.float32], limit: float
 ) -> NDArray[np.float32]:
-    """See kernels.operations.standardise."""
+    """See kernels.standardise."""
     standard = np.empty_like(values)
     row = np.arange(len(values))
     limits = np.array([limit], np.float32)

@@ -20,7 +20,7 @@ def window_counts(
     as_of_us: NDArray[np.int64],
     window_us: NDArray[np.int64],
 ) -> NDArray[np.int32]:
-    """See kernels.operations.window_counts; window_us is ascending."""
+    """See kernels.window_counts; window_us is ascending."""
     counts = np.empty((len(begin), len(window_us)), np.int32)
     run_queries(
         _kernel,

@@ -22,7 +22,7 @@ def window_sums(
     as_of_us: NDArray[np.int64],
     window_us: NDArray[np.int64],
 ) -> NDArray[Number]:
-    """See kernels.operations.window_sums; window_us is ascending."""
+    """See kernels.window_sums; window_us is ascending."""
     sums = np.empty((len(begin), len(window_us)), values.dtype)
     run_queries(
         _kernel,

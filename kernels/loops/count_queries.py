@@ -17,7 +17,7 @@ def count_queries(
     stop: int,
     counts: NDArray[np.int32],
 ) -> None:
-    """Fill queries [first, stop); see kernels.operations.window_counts."""
+    """Fill queries [first, stop); see kernels.window_counts."""
     num_windows = len(window_us)
     for query in range(first, stop):
         count = 0

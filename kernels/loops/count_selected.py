@@ -14,7 +14,7 @@ def count_selected_rows(
     stop: int,
     counted: NDArray[np.int64],
 ) -> None:
-    """Fill queries [first, stop); see kernels.operations.count_selected."""
+    """Fill queries [first, stop); see kernels.count_selected."""
     for query in range(first, stop):
         count = 0
         for row in range(begin[query], end[query]):

@@ -15,7 +15,7 @@ def find_selected(
     last: int,
     found_us: NDArray[np.int64],
 ) -> None:
-    """Fill queries [first, last); see kernels.operations.next_selected."""
+    """Fill queries [first, last); see kernels.next_selected."""
     for query in range(first, last):
         found_us[query] = -1
         for row in range(begin[query], stop[query]):

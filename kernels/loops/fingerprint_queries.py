@@ -85,7 +85,7 @@ def fingerprint_queries(
     last: int,
     fingerprints: NDArray[np.uint64],
 ) -> None:
-    """Fill queries [first, last); see kernels.operations.fingerprint_events."""
+    """Fill queries [first, last); see kernels.fingerprint_events."""
     for query in range(first, last):
         state = _PRIME_5
         start = begin[query]

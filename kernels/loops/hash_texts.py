@@ -36,7 +36,7 @@ def _mix(lane: np.uint64, word: np.uint64) -> np.uint64:
 def hash_texts(
     data: NDArray[np.uint8], string_offsets: NDArray[np.int64], first: int, stop: int, hashes: NDArray[np.uint64]
 ) -> None:
-    """Fill strings [first, stop); see kernels.operations.hash_strings."""
+    """Fill strings [first, stop); see kernels.hash_strings."""
     zero = np.uint64(0)
     for string in range(first, stop):
         position = string_offsets[string]

@@ -15,7 +15,7 @@ def locate_queries(
     stop: int,
     located: NDArray[np.int64],
 ) -> None:
-    """Fill queries [first, stop); see kernels.operations.locate_instants."""
+    """Fill queries [first, stop); see kernels.locate_instants."""
     for query in range(first, stop):
         low = offsets[customer_index[query]]
         high = offsets[customer_index[query] + 1]

@@ -22,7 +22,7 @@ def measure_gaps(
     stop: int,
     statistics: NDArray[np.float64],
 ) -> None:
-    """Fill queries [first, stop); see kernels.operations.gap_statistics."""
+    """Fill queries [first, stop); see kernels.gap_statistics."""
     for query in range(first, stop):
         num_selected = 0
         first_us = 0

@@ -20,7 +20,7 @@ def sum_queries(
     stop: int,
     sums: NDArray[Number],
 ) -> None:
-    """Fill queries [first, stop); see kernels.operations.window_sums."""
+    """Fill queries [first, stop); see kernels.window_sums."""
     num_windows = len(window_us)
     for query in range(first, stop):
         total = values.dtype.type(0)  # of the values' own type: an int64 sum must not pass through float64

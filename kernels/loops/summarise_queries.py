@@ -84,7 +84,7 @@ def summarise_queries(
     stop: int,
     summary: NDArray[np.float32],
 ) -> None:
-    """Fill rows [first, stop) of float32[num_queries, NUM_SUMMARY_COLUMNS]; see kernels.operations.summarise_events.
+    """Fill rows [first, stop) of float32[num_queries, NUM_SUMMARY_COLUMNS]; see kernels.summarise_events.
 
     rhythm : int64[num_queries, NUM_RHYTHM_COLUMNS], or int64[1, 1] where all is to be read off the rows
     """

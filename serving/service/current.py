@@ -93,6 +93,9 @@ class CurrentSnapshot:
             self._take_up(open_current(self._store))
         except (EbbtideError, OSError, pa.ArrowException) as error:
             return self._refuse(error)
+        except BaseException:  # no memory for a second one beside it, or a defect: whoever asked tells, and asks again
+            self._put_off()
+            raise
         self._retry_at_s = None
         return True
 
@@ -111,8 +114,7 @@ class CurrentSnapshot:
 
     def _refuse(self, error: Exception) -> bool:
         """Go on with what is served, or fall back on the snapshot before; whether that happened. The new one is tried again."""
-        self._retry_at_s = time.monotonic() + self._retry_after_s
-        self._retry_after_s = min(self._retry_after_s * 2, _LAST_RETRY_S)
+        self._put_off()
         if self._snapshot is not None:
             _logger.error("refused the new snapshot, still serving %s: %s", self._snapshot.snapshot_id, error)
             return False
@@ -122,6 +124,11 @@ class CurrentSnapshot:
         self._problem = error if isinstance(error, NoSnapshotError | IntegrityError | RemoteError) else IntegrityError(str(error))
         _logger.error("refused the snapshot, serving none: %s", error)
         return False
+
+    def _put_off(self) -> None:
+        """Try again later, each time after twice as long."""
+        self._retry_at_s = time.monotonic() + self._retry_after_s
+        self._retry_after_s = min(self._retry_after_s * 2, _LAST_RETRY_S)
 
     def _fall_back(self) -> bool:
         """Take up the snapshot before the current one, if there is one and it is whole; whether that happened."""

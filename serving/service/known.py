@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.errors import NoHistoryError, UnknownCustomerError
+from engine.errors import IntegrityError, NoHistoryError, UnknownCustomerError
 from engine.hashing import bucket_of
 from engine.history import HISTORY_FOLDER, History
 from engine.history.manifest import MANIFEST_NAME
@@ -25,6 +26,8 @@ from serving.snapshots.search import find_strings
 _logger = logging.getLogger(__name__)
 
 _REMOTE_INTERVAL_S = 1.0
+
+_Answer = TypeVar("_Answer")
 
 
 class KnownCustomers:
@@ -45,10 +48,10 @@ class KnownCustomers:
 
         raises : UnknownCustomerError
         """
-        history = self._current()
-        if history is None:
+        reason = self._ask(lambda history: _reason(*history.find(customer_id), inputs))
+        if reason is None:
             raise UnknownCustomerError(customer_id)
-        return _reason(*history.find(customer_id), inputs)
+        return reason
 
     def contains(self, customer_ids: pa.StringArray) -> NDArray[np.bool_]:
         """Whether the history holds each customer.
@@ -56,16 +59,25 @@ class KnownCustomers:
         customer_ids : string[num_wanted]
         returns      : bool[num_wanted]
         """
-        is_known = np.zeros(len(customer_ids), np.bool_)
+        is_known = self._ask(lambda history: _contains(history, customer_ids))
+        return np.zeros(len(customer_ids), np.bool_) if is_known is None else is_known
+
+    def _ask(self, question: Callable[[History], _Answer]) -> _Answer | None:
+        """What the history answers; None where there is none.
+
+        raises : IntegrityError, and what the question raises
+        """
         history = self._current()
-        if history is None or len(customer_ids) == 0:
-            return is_known
-        bucket = bucket_of(customer_ids, history.num_buckets)
-        for number in np.unique(bucket):
-            places = np.flatnonzero(bucket == number)
-            wanted = customer_ids.take(pa.array(places))
-            is_known[places] = find_strings(history.partition(int(number)).customer_ids, wanted) >= 0
-        return is_known
+        if history is None:
+            return None
+        try:
+            return question(history)
+        except IntegrityError:
+            # An ingest or an erasure may have swept a part that was not open yet: then there is a newer history to ask.
+            newer = self._current()
+            if newer is None or newer is history:
+                raise
+            return question(newer)
 
     def _current(self) -> History | None:
         """The history as it is now: opened again when its manifest was replaced."""
@@ -87,6 +99,16 @@ class KnownCustomers:
         except NoHistoryError:
             _logger.warning("%s holds no history: customers without a score are answered as unknown", self._store)
             return None
+
+
+def _contains(history: History, customer_ids: pa.StringArray) -> NDArray[np.bool_]:
+    is_known = np.zeros(len(customer_ids), np.bool_)
+    bucket = bucket_of(customer_ids, history.num_buckets)
+    for number in np.unique(bucket):
+        places = np.flatnonzero(bucket == number)
+        wanted = customer_ids.take(pa.array(places))
+        is_known[places] = find_strings(history.partition(int(number)).customer_ids, wanted) >= 0
+    return is_known
 
 
 def _reason(partition: Partition, customer: int, inputs: SnapshotInputs) -> IneligibleReason:

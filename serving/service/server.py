@@ -66,7 +66,10 @@ class ServerConfig:
     """A BatchScore request of 100,000 of the longest ids is 26 MB."""
 
     max_connection_age_s: float = 300.0
-    """Connections end after this time, so that clients find new replicas."""
+    """Connections take no new calls after this time, so that clients find new replicas."""
+
+    max_connection_age_grace_s: float = 600.0
+    """How long calls that run then may go on: as long as the client gives a batch, which a reader may take slowly."""
 
     max_concurrent_calls: int = 512
     """More are refused with RESOURCE_EXHAUSTED at once, rather than answered late."""
@@ -88,6 +91,7 @@ class ServerConfig:
             "poll_interval_s",
             "max_receive_bytes",
             "max_connection_age_s",
+            "max_connection_age_grace_s",
             "max_concurrent_calls",
             "num_threads",
             "num_live_threads",
@@ -173,7 +177,7 @@ class Server:
                 ("grpc.so_reuseport", 0),  # a port in use is an error, not a share of the calls
                 ("grpc.max_receive_message_length", config.max_receive_bytes),
                 ("grpc.max_connection_age_ms", int(config.max_connection_age_s * 1000)),
-                ("grpc.max_connection_age_grace_ms", int(config.stop_grace_s * 1000)),
+                ("grpc.max_connection_age_grace_ms", int(config.max_connection_age_grace_s * 1000)),
             ],
             maximum_concurrent_rpcs=config.max_concurrent_calls,
             interceptors=[RefuseUndecodable(MAX_REQUEST_BYTES)],

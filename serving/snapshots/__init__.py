@@ -1,23 +1,10 @@
 """The scores of the whole chain as of one instant: written bucket by bucket, committed by a manifest, opened memory-mapped."""
 
+from serving.snapshots.bucket_files import DoneBucket, find_done, open_bucket_file, write_bucket
+from serving.snapshots.committed import commit, no_snapshot_error, open_bucket, open_current, open_snapshot
 from serving.snapshots.comparison import Comparison, Move, compare_snapshots
 from serving.snapshots.erasure import SnapshotErasure, erase_from_snapshots
 from serving.snapshots.exporting import ExportReport, export_snapshot
-from serving.snapshots.folder import (
-    DoneBucket,
-    commit,
-    current_path,
-    find_done,
-    no_snapshot_error,
-    open_bucket,
-    open_bucket_file,
-    open_current,
-    open_snapshot,
-    set_current,
-    snapshot_folder,
-    snapshots_folder,
-    write_bucket,
-)
 from serving.snapshots.listing import (
     SnapshotInfo,
     UnfinishedSnapshot,
@@ -27,6 +14,8 @@ from serving.snapshots.listing import (
     open_previous,
 )
 from serving.snapshots.manifest import BucketFile, RecentActivity, SnapshotInputs, SnapshotManifest
+from serving.snapshots.paths import current_path, snapshot_folder, snapshots_folder
+from serving.snapshots.pointer import set_current
 from serving.snapshots.pruning import Pruning, prune_snapshots
 from serving.snapshots.schema import MEMORY_COLUMNS, snapshot_schema
 from serving.snapshots.snapshot import Snapshot, floats, rhythms, survival

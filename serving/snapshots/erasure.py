@@ -17,17 +17,11 @@ from engine.errors import IntegrityError
 from engine.hashing import bucket_of
 from engine.history.events import find_text
 from engine.storage import Place, StoreLike, remove_tree, sync, write_json, writer_lock
-from serving.snapshots.folder import (
-    current_path,
-    manifest_path,
-    open_snapshot,
-    read_pointer,
-    renew_pointer,
-    snapshot_folder,
-    snapshots_folder,
-    write_bucket_anew,
-)
+from serving.snapshots.bucket_files import write_bucket_anew
+from serving.snapshots.committed import open_snapshot
 from serving.snapshots.manifest import SnapshotManifest
+from serving.snapshots.paths import current_path, manifest_path, snapshot_folder, snapshots_folder
+from serving.snapshots.pointer import read_pointer, renew_pointer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -22,8 +22,8 @@ from engine.instants import format_instant
 from engine.storage import StoreLike
 from engine.table_files import check_table_path, table_file
 from serving.risk import DEFAULT_THRESHOLDS, Grade, Tier, risk_scores, tiers
+from serving.snapshots.committed import open_bucket
 from serving.snapshots.flat_reasons import FLAT_REASON_FIELDS, ReasonGiver, with_flat_reasons
-from serving.snapshots.folder import open_bucket
 from serving.snapshots.manifest import SnapshotInputs, SnapshotManifest
 from serving.snapshots.schema import MEMORY_COLUMNS, snapshot_schema
 from serving.snapshots.snapshot import survival

@@ -7,15 +7,10 @@ from dataclasses import dataclass
 
 from engine.errors import IntegrityError, InvalidArgumentError
 from engine.storage import StoreLike, usage_of, written_at_s
-from serving.snapshots.folder import (
-    manifest_path,
-    no_snapshot_error,
-    open_snapshot,
-    read_pointer,
-    snapshot_folder,
-    snapshots_folder,
-)
+from serving.snapshots.committed import no_snapshot_error, open_snapshot
 from serving.snapshots.manifest import MEND, SnapshotManifest, read_manifest
+from serving.snapshots.paths import manifest_path, snapshot_folder, snapshots_folder
+from serving.snapshots.pointer import read_pointer
 from serving.snapshots.snapshot import Snapshot
 
 CURRENT, PREVIOUS = "current", "previous"

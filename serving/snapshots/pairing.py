@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from engine.storage import StoreLike
 from serving.risk import DEFAULT_THRESHOLDS, Grade, risk_scores
-from serving.snapshots.folder import open_bucket
+from serving.snapshots.committed import open_bucket
 from serving.snapshots.manifest import SnapshotManifest
 from serving.snapshots.snapshot import survival
 

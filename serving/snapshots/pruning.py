@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from engine.errors import InvalidArgumentError
 from engine.storage import Place, StoreLike, remove_tree, sync, usage_of, writer_lock
-from serving.snapshots.folder import manifest_path, no_snapshot_error, snapshot_folder, snapshots_folder
+from serving.snapshots.committed import no_snapshot_error
 from serving.snapshots.listing import SnapshotInfo, UnfinishedSnapshot, list_snapshots, list_unfinished
+from serving.snapshots.paths import manifest_path, snapshot_folder, snapshots_folder
 
 DEFAULT_ABANDONED_AFTER_HOURS = 24.0
 

@@ -9,7 +9,9 @@ from serving.pb.ebbtide.v1 import scoring_pb2 as pb
 from serving.risk import Grade, Tier
 from serving.wire.reasons import read_reasons, reasons_message
 
+# Of what a newer server may know more of.
 _SPEND_UNITS: dict[int, SpendUnit] = {int(unit): unit for unit in SpendUnit}
+_INELIGIBLE_REASONS: dict[int, IneligibleReason] = {int(reason): reason for reason in IneligibleReason}
 
 
 def context_message(context: ScoreContext) -> pb.ScoreContext:
@@ -36,7 +38,6 @@ def read_context(message: pb.ScoreContext) -> ScoreContext:
         active_within_days=message.active_within_days,
         is_live=message.is_live,
         num_events_added=message.num_events_added,
-        # A newer server may know more of them.
         spend_unit=_SPEND_UNITS.get(message.spend_unit, SpendUnit.UNSPECIFIED),
     )
 
@@ -96,7 +97,7 @@ def history_response(answer: CustomerAnswer) -> pb.ScoreHistoryResponse:
 def read_customer(response: pb.ScoreCustomerResponse | pb.ScoreHistoryResponse) -> CustomerAnswer:
     return CustomerAnswer(
         customer=read_score(response.customer) if response.eligible else None,
-        ineligible_reason=None if response.eligible else IneligibleReason(response.ineligible_reason),
+        ineligible_reason=None if response.eligible else _INELIGIBLE_REASONS.get(response.ineligible_reason),
         context=read_context(response.context),
     )
 

@@ -67,7 +67,7 @@ def test_no_byte_and_no_name_below_the_store_speaks_of_an_erased_customer(grown:
     assert inspect_history(grown).problems == ()
     (quarantine,) = (grown / "history" / "quarantine").iterdir()
     assert quarantine.name.startswith("erased-")
-    assert quarantine.read_text().splitlines()[1:] == ["1,amount unreadable,c1,2017-01-01,none,x"]
+    assert quarantine.read_text().splitlines()[1:] == ['"1","amount unreadable","c1","2017-01-01","none","x"']
 
 
 def test_erasing_again_finds_nothing_and_changes_nothing(grown: Path) -> None:
@@ -98,8 +98,32 @@ def test_a_short_id_does_not_take_every_number_for_itself(store: Path, write_tex
     erased = erase_from_history(store, "7")
     assert (erased.num_events, erased.num_quarantined_rows, erased.num_source_names) == (0, 3, 0)
     (quarantine,) = (store / "history" / "quarantine").iterdir()
-    assert [line.split(",")[2] for line in quarantine.read_text().splitlines()[1:]] == ["17"]
+    assert [line.split(",")[2] for line in quarantine.read_text().splitlines()[1:]] == ['"17"']
     assert History.open(store).manifest.sources[0].name == "till-2017.csv"
+
+
+def test_values_with_line_ends_of_every_kind_are_erased_one_customer_after_the_other(store: Path, tmp_path: Path) -> None:
+    source = tmp_path / "till.csv"
+    lines = ('bob,"20\r17",5', 'cy,"20\n17",6', 'di,"20\r\n17",7', "ed,never,8", "good,2017-01-01,9")
+    source.write_bytes("\n".join(("customer_id,timestamp,amount", *lines)).encode())
+    ingest(store, [source])
+    (quarantine,) = (store / "history" / "quarantine").iterdir()
+    for who, word in (("ed", b"never"), ("bob", b"20\r17"), ("cy", b"20\n17")):
+        assert word in quarantine.read_bytes()
+        assert erase_from_history(store, who).num_quarantined_rows == 1
+        assert word not in quarantine.read_bytes()
+    assert b'"20\r\n17","7"' in quarantine.read_bytes()
+
+
+def test_a_row_that_an_erasure_of_before_tore_apart_stops_no_other(store: Path, write_text: WriteSource) -> None:
+    ingest(store, [write_text("till.csv", "customer_id,timestamp,amount", "bob,never,5", "cy,never,6", "good,2017-01-01,9")])
+    (quarantine,) = (store / "history" / "quarantine").iterdir()
+    quarantine.write_bytes(
+        b"row,reason,customer_id,timestamp,amount\n1,timestamp unreadable,bob,20\r17,5\n2,timestamp unreadable,cy,never,6\n"
+    )
+    assert erase_from_history(store, "cy").num_quarantined_rows == 1
+    assert erase_from_history(store, "bob").num_quarantined_rows == 1
+    assert b"bob" not in quarantine.read_bytes()
 
 
 def test_a_reader_that_has_the_parts_open_goes_on(grown: Path) -> None:
@@ -109,9 +133,10 @@ def test_a_reader_that_has_the_parts_open_goes_on(grown: Path) -> None:
     assert decode(history) == before
 
 
-def test_a_blank_id_and_a_busy_store_are_refused(grown: Path) -> None:
-    with pytest.raises(InvalidArgumentError, match="CUSTOMER_ID"):
-        erase_from_history(grown, " ")
+def test_a_blank_id_one_that_is_no_text_and_a_busy_store_are_refused(grown: Path) -> None:
+    for no_id in (" ", "\udcff"):
+        with pytest.raises(InvalidArgumentError, match="CUSTOMER_ID"):
+            erase_from_history(grown, no_id)
     with writer_lock(grown / "history"), pytest.raises(StoreBusyError):
         erase_from_history(grown, WHO)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 import xxhash
 
 from engine import files
-from engine.errors import StoreBusyError
+from engine.errors import StorageError, StoreBusyError
 from engine.files import checksum_bytes, sha256_bytes, sha256_file, write_bytes_atomic, write_json_atomic, writer_lock
 
 
@@ -34,6 +36,22 @@ def test_a_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="no space"):
         write_bytes_atomic(path, b"new")
     assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_writer_with_the_same_process_id_does_not_get_in_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on another machine, in a container of the same image: the one that renames last wins, and neither fails."""
+    path = tmp_path / "file.bin"
+    others = [b"other"]
+
+    def write_another(descriptor: int) -> None:
+        if others:
+            write_bytes_atomic(path, others.pop())
+            assert path.read_bytes() == b"other"
+
+    monkeypatch.setattr(files.os, "fsync", write_another)
+    write_bytes_atomic(path, b"own")
+    assert path.read_bytes() == b"own"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -67,6 +85,17 @@ def test_a_second_writer_is_told_the_process_of_the_first(tmp_path: Path) -> Non
         first.kill()
     with writer_lock(tmp_path):
         pass
+
+
+def test_a_file_system_without_locks_is_told_and_leaves_no_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    num_open = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(StorageError, match=rf"{files.LOCK_NAME}: .*has no locks.*name a store"), writer_lock(tmp_path):
+        pass
+    assert len(os.listdir("/proc/self/fd")) == num_open
 
 
 def test_a_holder_may_remove_the_folder_that_it_has_locked(tmp_path: Path) -> None:

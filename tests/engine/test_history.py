@@ -49,7 +49,7 @@ def test_find_gives_the_row_of_a_customer(history: History) -> None:
         assert partition.customer_ids[row].as_py() == f"c{index}"
         assert partition.amount_minor[partition.offsets[row]] == index * 100
         assert partition.store_names[partition.store_code[partition.offsets[row]]] == f"s{index % 3}"
-    for unknown in ("c40", "", "C1", "c1 "):
+    for unknown in ("c40", "", "C1", "c1 ", "\udcff"):
         with pytest.raises(UnknownCustomerError):
             history.find(unknown)
 

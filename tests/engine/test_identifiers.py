@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from engine.sources.identifiers import accepts_type, are_integer_texts, read_identifiers
+from engine.sources.plain import plain
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ from engine.sources.identifiers import accepts_type, are_integer_texts, read_ide
     ],
 )
 def test_every_type_gives_the_same_text(column: pa.Array, is_integer: bool) -> None:
-    identifiers = read_identifiers(column, is_untyped=False)
+    identifiers = read_identifiers(plain(column), is_untyped=False)
     assert identifiers.texts.to_pylist() == ["17850", None]
     assert identifiers.texts.type == pa.string()
     assert identifiers.is_integer == is_integer
@@ -52,6 +53,23 @@ def test_integer_texts_are_those_that_survive_being_read_as_integers() -> None:
     assert are_integer_texts(pa.array(["0", "-5", "17850"]))
     for text in ("007", "1.0", "-0", "A", "9" * 19, ""):
         assert not are_integer_texts(pa.array(["1", text]))
+
+
+@pytest.mark.parametrize(
+    ("column", "is_integer"),
+    [
+        (pa.array([2**63 - 1, None], pa.uint64()), True),
+        (pa.array([2**63, None], pa.uint64()), False),  # such as a hash
+        (pa.array([None, None], pa.uint64()), True),
+        (pa.array([-(2**63), 2**63 - 1], pa.int64()), True),
+        (pa.array([Decimal(10**18 - 1), None], pa.decimal128(38, 0)), True),
+        (pa.array([Decimal(10**20), None], pa.decimal128(38, 0)), False),
+    ],
+)
+def test_ids_that_no_int64_holds_are_texts(column: pa.Array, is_integer: bool) -> None:
+    identifiers = read_identifiers(column, is_untyped=False)
+    assert identifiers.texts.to_pylist() == [None if value is None else str(value) for value in column.to_pylist()]
+    assert identifiers.is_integer == is_integer
 
 
 def test_types_that_are_no_ids() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.errors import InvalidArgumentError
 from engine.sources.instant_text import EARLIEST_US, LATEST_US, accepts_type, compile_format, read_instants
+from engine.sources.plain import plain
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.datetimes(datetime(1900, 1, 2), datetime(2261, 12, 30))
@@ -115,7 +116,7 @@ def test_typed_timestamps_of_every_unit_and_zone(unit: str, zone: str | None) ->
     column = pa.array([moment and int(moment.timestamp()) for moment in moments], pa.int64())
     column = column.cast(pa.timestamp("s")).cast(pa.timestamp(unit)).cast(pa.int64()).cast(pa.timestamp(unit, zone))
     for encoded in (column, column.dictionary_encode()):
-        instants = read_instants(encoded)
+        instants = read_instants(plain(encoded))
         assert instants.timestamp_us.tolist() == [to_us(moments[0]), to_us(moments[1]), 0]
         assert instants.is_missing.tolist() == [False, False, True]
         assert instants.is_readable.tolist() == [True, True, False]

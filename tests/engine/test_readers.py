@@ -133,6 +133,30 @@ def test_bytes_that_are_not_utf8_far_down_are_refused_too(tmp_path: Path) -> Non
         read_all(path, ["customer_id"])
 
 
+@pytest.mark.parametrize("name", ["t.parquet", "t.arrow"])
+def test_typed_text_that_is_not_utf8_is_refused(tmp_path: Path, name: str) -> None:
+    """Writers of Parquet do not look; a history that took it in could not be read any more."""
+    latin = pa.array(["Müller".encode("latin-1"), b"b"])
+    text = pa.Array.from_buffers(pa.string(), 2, latin.buffers())
+    path = tmp_path / name
+    if name == "t.parquet":
+        pq.write_table(pa.table({"customer_id": text}), path)
+    else:
+        with pa.ipc.new_file(path, pa.schema({"customer_id": pa.string()})) as writer:
+            writer.write_table(pa.table({"customer_id": text}))
+    with pytest.raises(SourceError, match=r"not UTF-8, .*; export it again as UTF-8"):
+        read_all(path, ["customer_id"])
+
+
+def test_a_column_name_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.arrow"
+    with pa.ipc.new_file(path, pa.schema({"Verkaeufer": pa.string()})) as writer:
+        writer.write_table(pa.table({"Verkaeufer": ["a"]}))
+    path.write_bytes(path.read_bytes().replace(b"Verkaeufer", b"Verk\xe4\xe4ufer"))
+    with pytest.raises(SourceError, match="not UTF-8"):
+        read_header(path)
+
+
 @pytest.mark.parametrize("name", ["t.parquet", "t.arrow", "t.arrows"])
 def test_typed_files_without_rows(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

@@ -117,6 +117,13 @@ def test_a_folder_stands_for_the_source_files_below_it_sorted(tmp_path: Path) ->
     ]
 
 
+def test_a_file_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "k\udce4ufe.csv"  # as Latin-1 writes käufe
+    path.write_text("customer_id,timestamp\na,2017-01-01\n")
+    with pytest.raises(SourceError, match=r"found a name that is not UTF-8.*; rename"):
+        open_source(path, {}, None)
+
+
 def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgumentError, match="files: found none"):
         find_files([])

@@ -78,6 +78,7 @@ def test_a_secret_in_a_uri_is_refused_and_not_repeated(uri: str) -> None:
         ("s3://bucket/a/../b", "the path itself"),
         ("s3://bucket/a#b", "expected it as %23"),
         ("s3://bucket/a?colour=red", "found option colour"),
+        ("store-\udcff", "a name that is not UTF-8"),
     ],
 )
 def test_what_cannot_be_a_store_is_refused_in_words(uri: str, words: str) -> None:

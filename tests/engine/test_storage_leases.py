@@ -13,7 +13,7 @@ import pytest
 from engine.errors import StoreBusyError
 from engine.storage import RemotePath
 from engine.storage.lease import Holder, Lease, LeaseTimes, leased
-from engine.storage.scratch import Scratch
+from engine.storage.scratch import Scratch, scratch_of
 
 QUICK = LeaseTimes(settle_s=0.3, duration_s=30.0, renew_s=0.05, num_attempts=20)
 OTHER = Holder(token="t", scratch="of another machine", machine="till-3", process=77, lapses_at=0.0)
@@ -44,6 +44,17 @@ def test_a_lease_of_another_machine_keeps_out_until_it_lapses(remote_store: Remo
 def test_a_second_writer_of_this_machine_is_kept_out_by_the_kernel(remote_store: RemotePath) -> None:
     with leased(remote_store, QUICK), pytest.raises(StoreBusyError, match="s3://"), leased(remote_store, QUICK):
         pass
+
+
+def test_a_machine_that_was_killed_as_it_took_its_id_takes_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with scratch_of("s3://bucket/store") as first:
+        assert first.scratch_id
+    (first.folder.parent / "id").write_bytes(b"")
+    with scratch_of("s3://bucket/store") as second:
+        assert second.scratch_id not in ("", first.scratch_id)
+    with scratch_of("s3://bucket/store") as third:
+        assert third.scratch_id == second.scratch_id
 
 
 def test_of_writers_that_begin_at_once_one_at_most_goes_on(remote_store: RemotePath, tmp_path: Path) -> None:

@@ -103,3 +103,5 @@ def test_a_format_may_be_named_or_read_off_the_ending_but_not_contradict_it(tmp_
     assert check_table_path(tmp_path / "a.csv") == "csv"
     with pytest.raises(InvalidArgumentError, match="there already"):
         check_table_path(tmp_path / "a.csv", may_replace=False)
+    with pytest.raises(InvalidArgumentError, match="not UTF-8"):
+        check_table_path(tmp_path / "k\udce4ufe.csv")

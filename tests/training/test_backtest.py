@@ -143,6 +143,13 @@ def test_each_customer_is_asked_about_once_and_labelled_by_what_happened(result:
     assert {row["customer_id"]: row["churned"] for row in rows} == expected
 
 
+def test_ids_that_no_int64_holds_stay_texts(result: Backtest) -> None:
+    """As a history has them that was ingested when such ids still counted as integers."""
+    ids = pa.array([str(2**63 + number) for number in range(len(result.windows[0].churned))])
+    predictions = replace(result, windows=(replace(result.windows[0], customer_ids=ids),)).predictions
+    assert predictions["customer_id"].to_pylist() == ids.to_pylist()
+
+
 @pytest.mark.parametrize(("known_days", "expected"), [(29, ()), (45, (30,)), (364, (30, 90)), (365, (30, 90, 365))])
 def test_spend_is_judged_for_the_quarter_and_the_year_that_are_known(known_days: float, expected: tuple[int, ...]) -> None:
     assert days_to_judge(BacktestConfig(as_of_us=(AS_OF_US,)), known_days) == expected

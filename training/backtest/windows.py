@@ -114,15 +114,22 @@ class Backtest:
     @property
     def predictions(self) -> pa.Table:
         """customer_id, churn_probability (of ebbtide), churned, as_of, horizon_days; a row for each customer of each window."""
-        tables = [_predictions(window, integer_ids=self.data.integer_ids) for window in self.windows]
-        return pa.concat_tables(tables)
+        table = pa.concat_tables([_predictions(window) for window in self.windows])
+        return _with_integer_ids(table) if self.data.integer_ids else table
 
 
-def _predictions(window: Window, *, integer_ids: bool) -> pa.Table:
+def _with_integer_ids(table: pa.Table) -> pa.Table:
+    try:
+        return table.set_column(0, "customer_id", pc.cast(table["customer_id"], pa.int64()))
+    except pa.ArrowInvalid:  # a history of before may count unsigned ids beyond int64 among its integers: they stay texts
+        return table
+
+
+def _predictions(window: Window) -> pa.Table:
     size = len(window.churned)
     return pa.table(
         {
-            "customer_id": pc.cast(window.customer_ids, pa.int64()) if integer_ids else window.customer_ids,
+            "customer_id": window.customer_ids,
             "churn_probability": window.probability["ebbtide"],
             "churned": window.churned,
             "as_of": pa.array(np.full(size, window.as_of_us[0]), pa.timestamp("us", tz="UTC")),

@@ -279,7 +279,7 @@ def only_name(store: StoreLike) -> str:
 def _is_of(folder: Place, content_hash: str) -> bool:
     try:
         return describe(folder).content_hash == content_hash
-    except (IntegrityError, InvalidArgumentError):
+    except (IntegrityError, NoBundleError):
         return False
 
 

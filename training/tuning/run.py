@@ -17,7 +17,8 @@ from engine.history import History
 from engine.instants import format_instant
 from engine.storage import Place, StoreLike, resolve, writer_lock
 from training.config import TrainConfig
-from training.passes.trial_pass import LEAST_CUSTOMERS, LEAST_OF_AN_OUTCOME, Prepared, prepare
+from training.passes.trial_pass import Prepared, prepare
+from training.passes.window import LEAST_CUSTOMERS, LEAST_OF_AN_OUTCOME
 from training.quiet_optuna import quiet_optuna
 from training.tuning.space import SPACE, Setting, Values, values_of, with_values
 from training.tuning.study import (

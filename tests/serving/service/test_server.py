@@ -9,17 +9,20 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
+import pyarrow as pa
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from engine.errors import IntegrityError, InvalidArgumentError, NoSnapshotError, RemoteError, UnknownCustomerError
 from serving.client import EbbtideClient
-from serving.service import current
+from serving.service import current, queries
+from serving.service.rows import score_batch
 from serving.service.server import SERVICE_NAME, Server, ServerConfig
-from serving.snapshots import open_current, snapshot_folder
+from serving.snapshots import Snapshot, open_current, snapshot_folder
 from tests.serving.conftest import WriteSnapshot
 from tests.serving.server_thread import ServerThread
 
@@ -163,6 +166,44 @@ def test_a_server_that_is_started_while_the_current_snapshot_is_broken_serves_th
         assert any("serving the previous one meanwhile" in line and lost in line for line in caplog.messages)
         (tmp_path / lost).rename(damaged)
         wait_until(lambda: client.score("c0001").context.snapshot_id == second)
+    server_thread.stop(server)
+
+
+def test_a_snapshot_that_found_no_memory_is_tried_again(
+    served_store: tuple[Path, Server], write_snapshot: WriteSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, server = served_store
+    write_snapshot(store)
+    wait_until(lambda: health_of(server.target, "") == SERVING)
+    monkeypatch.setattr(current, "_FIRST_RETRY_S", 0.05)
+    failures = [MemoryError("no room for a second one")]
+
+    def open_once_in_vain(where: Path) -> Snapshot:
+        if failures:
+            raise failures.pop()
+        return open_current(where)
+
+    monkeypatch.setattr(current, "open_current", open_once_in_vain)
+    second = write_snapshot(store, history="3").snapshot_id
+    with EbbtideClient(server.target) as client:
+        wait_until(lambda: client.score("c0001").context.snapshot_id == second)
+
+
+def test_a_batch_outlives_the_age_of_its_connection(
+    server_thread: ServerThread, tmp_path: Path, write_snapshot: WriteSnapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_snapshot(tmp_path)
+
+    def slowly(*arguments: Any) -> pa.RecordBatch:
+        time.sleep(0.3)
+        return score_batch(*arguments)
+
+    monkeypatch.setattr(queries, "_ROWS_PER_STEP", 50)
+    monkeypatch.setattr(queries, "score_batch", slowly)
+    config = ServerConfig(store=tmp_path, listen="127.0.0.1:0", max_connection_age_s=0.2, stop_grace_s=0.2)
+    server = server_thread.start(config)
+    with EbbtideClient(server.target) as client:
+        assert client.batch().read_all().num_rows == 500
     server_thread.stop(server)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
@@ -28,6 +28,7 @@ from serving.wire.messages import context_message, read_context
 from tests.serving.conftest import AS_OF_US, INPUTS, probability_of
 
 OLD_TOKEN = PageToken(snapshot_id="old", offset=1, filters="").encode()
+LONG_TOKEN = PageToken(snapshot_id="x" * 20_000, offset=1, filters="").encode()
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +114,8 @@ def test_a_stranger_is_not_found(client: EbbtideClient, stub: pb_grpc.ScoringSer
         ("ListAtRisk", pb.ListAtRiskRequest(page_size=1001), "page_size"),
         ("ListAtRisk", pb.ListAtRiskRequest(page_token="nonsense"), "page_token"),
         ("ListAtRisk", pb.ListAtRiskRequest(page_token="W1tb" * 10_000), "page_token"),  # [[[[…
+        ("ListAtRisk", pb.ListAtRiskRequest(page_token="W1tb" * 256), "page_token"),
+        ("ListAtRisk", pb.ListAtRiskRequest(page_token=LONG_TOKEN), "page_token"),
         (
             "ListAtRisk",
             pb.ListAtRiskRequest(page_token=PageToken(snapshot_id="old", offset=1, filters="").encode()),
@@ -141,10 +144,39 @@ def test_the_client_names_the_field_too(client: EbbtideClient) -> None:
     with pytest.raises(InvalidArgumentError, match=r"^horizon_days: found 400, expected 1 to 365") as caught:
         client.score("c0001", horizon_days=400)
     assert caught.value.field == "horizon_days"
+    with pytest.raises(InvalidArgumentError, match=r"^customer_ids: found the text 'c0001', expected a sequence"):
+        client.batch("c0001")
     with pytest.raises(InvalidArgumentError, match=r"^limit: found 0"):
         client.at_risk(limit=0)
     with pytest.raises(InvalidArgumentError, match=r"^timeout_s: found 0"):
         EbbtideClient("127.0.0.1:1", timeout_s=0)
+
+
+@pytest.mark.parametrize(
+    ("ask", "field"),
+    [
+        (lambda client: client.score("\udcff"), "customer_id"),  # what is left of a byte that is no UTF-8
+        (lambda client: client.score("c0001", horizon_days=2**40), "horizon_days"),
+        (lambda client: client.score("c0001", as_of_us=10**30), "as_of"),
+        (lambda client: client.score_history([], customer_id="\udcff"), "customer_id"),
+        (lambda client: client.batch(["c0001", "\udcff"]), "customer_ids"),
+        (lambda client: client.batch(horizon_days=2**40), "horizon_days"),
+        (lambda client: client.at_risk_page("\udcff"), "store_id"),
+        (lambda client: client.at_risk_page(page_size=2**40), "page_size"),
+    ],
+)
+def test_what_the_wire_cannot_carry_is_refused_naming_the_field(
+    client: EbbtideClient, ask: Callable[[EbbtideClient], object], field: str
+) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        ask(client)
+    assert caught.value.field == field
+
+
+def test_a_batch_that_was_left_off_goes_on_where_it_was(client: EbbtideClient) -> None:
+    batch = client.batch()
+    first = next(iter(batch))
+    assert first.num_rows + sum(rows.num_rows for rows in batch) == 500
 
 
 def test_a_batch_of_ids_comes_in_their_order_each_once(client: EbbtideClient) -> None:

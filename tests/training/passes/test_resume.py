@@ -19,7 +19,7 @@ from tests.training.conftest import AS_OF_US, QUICK
 from tests.training.test_train import assert_same_bits
 from training.config import TrainConfig
 from training.passes.checkpoint import CHECKPOINT_FILE, find_unfinished
-from training.passes.trial_pass import Window
+from training.passes.window import Window
 from training.train import train
 from training.trained import TrainedModel, TrainProgress
 

@@ -14,7 +14,8 @@ from tests.training.network.test_calibration import draw
 from training.device import Compute
 from training.network.calibration import Calibration
 from training.passes.both import LearnHere
-from training.passes.trial_pass import TrialPass, Window, choose_epochs, choose_pass, got_worse, prepare
+from training.passes.trial_pass import TrialPass, choose_epochs, choose_pass, got_worse, prepare
+from training.passes.window import Window
 from training.train import train
 from training.trained import TrainProgress
 

@@ -10,7 +10,7 @@ import pytest
 from engine.errors import IntegrityError, InvalidArgumentError, NoBundleError, StoreBusyError
 from engine.files import writer_lock
 from engine.storage import Place
-from training.bundles.bundle import WEIGHTS_FILE
+from training.bundles.bundle import DESCRIPTION_FILE, WEIGHTS_FILE
 from training.registry import bundles as registry
 from training.registry import champion, list_bundles, register
 from training.trained import TrainedModel
@@ -44,6 +44,13 @@ def test_a_training_killed_after_it_was_registered_is_not_registered_again(
         assert [info.is_champion for info in list_bundles(any_store)] == [False, True]
     assert register(any_store, replace(trained, num_events=2), is_resumed=True).version == "0003"
     assert register(any_store, replace(trained, num_events=2)).version == "0004"  # on purpose
+
+
+def test_a_training_that_goes_on_beside_a_version_that_lost_its_description_is_registered(
+    store: Path, trained: TrainedModel
+) -> None:
+    (register(store, trained).folder / DESCRIPTION_FILE).unlink()
+    assert register(store, trained, is_resumed=True).version == "0002"
 
 
 def test_names_are_apart(store: Path, trained: TrainedModel) -> None:

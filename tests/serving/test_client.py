@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -75,6 +75,13 @@ def test_a_status_without_ebbtides_details_is_a_remote_error_and_not_repeated(
     with pytest.raises(RemoteError, match=rf"{client.target} {message}"):
         client.score("a")
     assert service.num_calls == 1
+
+
+def test_a_reason_of_a_newer_server_is_no_error(scripted: tuple[Scripted, EbbtideClient]) -> None:
+    service, client = scripted
+    service.answer = lambda context: pb.ScoreCustomerResponse(eligible=False, ineligible_reason=cast("Any", 99))
+    answer = client.score("a")
+    assert (answer.customer, answer.ineligible_reason) == (None, None)
 
 
 def test_bytes_that_are_not_arrow_are_refused(scripted: tuple[Scripted, EbbtideClient]) -> None:
