@@ -121,7 +121,9 @@ class CurrentSnapshot:
         if not isinstance(error, RemoteError) and self._fall_back():
             _logger.warning("the current snapshot is refused, and is tried again; serving the previous one meanwhile: %s", error)
             return True
-        self._problem = error if isinstance(error, NoSnapshotError | IntegrityError | RemoteError) else IntegrityError(str(error))
+        # A new one: the trace of the one that was raised would keep what it was raised over in memory.
+        kind = type(error) if isinstance(error, NoSnapshotError | IntegrityError | RemoteError) else IntegrityError
+        self._problem = kind(str(error))
         _logger.error("refused the snapshot, serving none: %s", error)
         return False
 

@@ -129,8 +129,8 @@ def event_message(event: CustomerEvent) -> pb.Event:
             order_id=event.order_id,
         )
     except (ValueError, TypeError) as error:
-        when = format_instant(event.time_us)
-        raise InvalidArgumentError("event", f"the one of {when} cannot be sent ({error}); check its numbers and texts") from error
+        which = f"the one with time_us={event.time_us}"  # which may be no instant of the calendar
+        raise InvalidArgumentError("event", f"{which} cannot be sent ({error}); check its numbers and texts") from error
 
 
 def event_messages(events: Iterable[CustomerEvent]) -> list[pb.Event]:

@@ -69,8 +69,3 @@ def horizon_cross_entropy(cumulative: Tensor, churned: Tensor, known: Tensor) ->
     """Binary cross entropy of churn at a horizon, 0 where the outcome is not known. (N,) each -> (N,)"""
     loss = torch.where(churned, cumulative, -torch.log(-torch.expm1(-cumulative)))
     return torch.where(known, loss, 0.0)
-
-
-def survival_from_mass(mass: Tensor) -> Tensor:
-    """P(no purchase before each edge). (N, K) -> (N, K)"""
-    return torch.exp(-mass.cumsum(dim=1))

@@ -147,8 +147,8 @@ class LiveSource:
                 _logger.error("looking for a newer history failed, and is tried again: %s", error)
             return
         self._state = None
-        self._problem = (
-            error if isinstance(error, PrerequisiteError | IntegrityError | RemoteError) else IntegrityError(str(error))
-        )
+        # A new one: the trace of the one that was raised would keep what it was raised over in memory.
+        kind = type(error) if isinstance(error, PrerequisiteError | IntegrityError | RemoteError) else IntegrityError
+        self._problem = kind(str(error))
         if is_news and not isinstance(error, NoSnapshotError):  # without a snapshot there are no scores at all, which others tell
             _logger.warning("no live scores, only those of the snapshot: %s", error)
