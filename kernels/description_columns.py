@@ -41,6 +41,10 @@ TOKEN_COLUMNS: tuple[str, ...] = (
 CALENDAR_COLUMNS: tuple[str, ...] = (
     "weekday_sin",
     "weekday_cos",
+    "half_week_sin",
+    "half_week_cos",
+    "third_week_sin",
+    "third_week_cos",
     "log_season_month",
     "log_season_quarter",
     "log_chain_week_over_month",

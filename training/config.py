@@ -84,8 +84,8 @@ class TrainConfig:
     """Peak of the schedule (AdamW)."""
 
     adapt_rate: bool = True
-    """A second trial pass learns three times as fast, and is followed where the held-out window is clearly better served by it:
-    who buys by the clock has more to teach in few steps than who buys by chance."""
+    """A second trial pass learns three times as fast, and is followed where the held-out window is clearly better served,
+    or half of the way where that may be chance: who buys by the clock has more to teach in few steps than who does not."""
 
     weight_decay: float = 0.05
     """Of AdamW, on matrices only."""

@@ -34,7 +34,7 @@ from training.network.situation import SITUATION_NAMES
 from training.network.tokens import TOKEN_NAMES
 from training.trained import TrainedModel
 
-BUNDLE_SCHEMA_VERSION = 6
+BUNDLE_SCHEMA_VERSION = 7
 WEIGHTS_FILE = "weights.safetensors"
 DESCRIPTION_FILE = "bundle.json"
 

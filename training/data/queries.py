@@ -50,15 +50,20 @@ def draw_queries(
 
     A span is cut into as many equal slices as it has instants, and one drawn in each: uniform, with less variance. Every
     customer gets the same number before eligibility, so the loss speaks of customers and not of the heavy buyers' orders.
+
+    Half of the instants, with slices of their own, lie whole days before the end of knowledge: a chain is scored at one time of
+    the day, mostly at midnight, and a silence of 30 hours means another thing there than at noon.
     """
-    num_customers = partition.num_customers
+    num_customers, num_spans = partition.num_customers, len(starts_us)
     jitter = random.random((num_customers, num_instants))
     instants = np.empty((num_customers, num_instants), np.int64)
     for span, start_us in enumerate(starts_us):
-        own = slice(span, None, len(starts_us))
-        num_slices = jitter[:, own].shape[1]
-        slices = np.arange(num_slices) + jitter[:, own]
-        instants[:, own] = start_us + (slices * ((known_until_us - start_us) / max(num_slices, 1))).astype(np.int64)
+        by_day, at_any_time = (slice(first, None, 2 * num_spans) for first in (span, span + num_spans))
+        num_days = max((known_until_us - start_us) // DAY_US, 1)
+        days_left = num_days - np.floor(_slices(jitter[:, by_day]) * num_days).astype(np.int64)
+        instants[:, by_day] = known_until_us - days_left * DAY_US
+        passed = _slices(jitter[:, at_any_time]) * (known_until_us - start_us)
+        instants[:, at_any_time] = start_us + passed.astype(np.int64)
     customers = np.repeat(np.arange(num_customers), num_instants)
     return ask(partition, customers, instants.ravel(), known_until_us=known_until_us, active_within_days=active_within_days)
 
@@ -95,3 +100,9 @@ def ask(
         wait_days=np.where(is_known, (next_us - as_of_us) / DAY_US, np.inf),
         known_days=(known_until_us - as_of_us) / DAY_US,
     )
+
+
+def _slices(jitter: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares of a span, ascending: one in each of as many equal slices as there are numbers below 1 in a row."""
+    num_slices = jitter.shape[1]
+    return np.asarray((np.arange(num_slices) + jitter) / max(num_slices, 1))

@@ -87,7 +87,7 @@ def prepare(history: History, *, as_of_us: int, config: TrainConfig) -> Prepared
 class TrialPass:
     """What came of it, epoch by epoch.
 
-    config     : what it learns by; None where no pass was made
+    config     : what it learns by, and the final pass after it; None where no pass was made
     losses     : cross entropy on the window with its level set right (`Window.loss`), nats per customer
     best, last : models after the epoch of the lowest of them, and after the newest
     """
@@ -184,8 +184,19 @@ def rates_to_try(config: TrainConfig) -> list[TrainConfig]:
 
 
 def choose_pass(first: TrialPass, second: TrialPass) -> TrialPass:
-    """The first, unless the held-out window is clearly better served by the second."""
-    return second if second.loss < _BETTER_BY_MORE_THAN_CHANCE * first.loss else first
+    """The first, unless the held-out window is better served by the second.
+
+    Where it is so by no more than chance, the final pass is to learn at a rate between those of the two, which no chain was much
+    worse served by than by the better of them (docs/log.md).
+    """
+    if not second.loss < first.loss:
+        return first
+    if second.loss < _BETTER_BY_MORE_THAN_CHANCE * first.loss:
+        return second
+    assert first.config is not None
+    assert second.config is not None
+    between = math.sqrt(first.config.learning_rate * second.config.learning_rate)
+    return replace(second, config=replace(second.config, learning_rate=between))
 
 
 def choose_epochs(losses: Sequence[float]) -> int:

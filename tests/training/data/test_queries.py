@@ -50,6 +50,31 @@ def test_drawn_instants_cover_the_time_evenly(history: History) -> None:
     assert set(counts[always_there].tolist()) == {10}
 
 
+def test_half_of_the_instants_lie_whole_days_before_the_end_of_knowledge(history: History) -> None:
+    end = AS_OF_US - 3 * 3_600_000_000
+    past = take_past(history.partitions(), before_us=end)
+    early, late = end - round(99.7 * DAY_US), end - round(30.2 * DAY_US)
+    queries = draw_queries(
+        past,
+        np.random.default_rng(0),
+        starts_us=[late, early],
+        known_until_us=end,
+        num_instants=40,
+        active_within_days=10_000,
+    )
+    always_there = past.timestamp_us[past.offsets[:-1]][queries.customer_index] < early
+    since_us = end - queries.as_of_us[always_there]
+    by_day = since_us % DAY_US == 0
+    assert by_day.mean() == pytest.approx(0.5, abs=0.001)
+    counts = np.bincount(since_us[by_day] // DAY_US, minlength=100)[1:]
+    # Of a customer's twenty by day ten fall on the last 30 days, and the ten others on all 99, on none more than on another.
+    on_all = counts[30:].mean()
+    assert counts[:30].mean() / on_all == pytest.approx(1 + 99 / 30, rel=0.1)
+    assert counts[30:].min() > 0.5 * on_all
+    assert counts[:30].min() > 0.8 * counts[:30].mean()
+    assert since_us.min() > 0
+
+
 def test_instants_are_dealt_out_to_the_spans(history: History) -> None:
     past = take_past(history.partitions(), before_us=AS_OF_US)
     early, late = AS_OF_US - 100 * DAY_US, AS_OF_US - 10 * DAY_US

@@ -53,3 +53,16 @@ def test_as_much_of_the_chains_activity_as_a_snapshot_keeps_gives_the_same() -> 
         kept = activity.before(_AS_OF_US, LONGEST_CHAIN_WINDOW)
         values = {"orders_90d": 4.0, "orders_365d": 11.0}
         assert str(_situation(log_days, activity=activity, **values)) == str(_situation(log_days, activity=kept, **values))
+
+
+def test_any_day_of_the_week_can_stand_out_by_itself() -> None:
+    """A linear layer can tell each weekday from the six others, at any one time of the day."""
+    days = [f"{part}_{turn}" for part in ("weekday", "half_week", "third_week") for turn in ("sin", "cos")]
+    places = [SITUATION_NAMES.index(name) for name in days]
+    instants = _AS_OF_US + np.arange(7) * DAY_US
+    summary = np.full((7, len(SUMMARY_COLUMNS)), np.nan, np.float32)
+    activity = DailyActivity(first_day=_DAY - 30, num_orders=np.ones(30, np.int64))
+    found = situation_of(summary, instants, instants, activity)[:, places]
+    assert np.linalg.matrix_rank(np.column_stack([np.ones(7), found])) == 7
+    again = situation_of(summary[:1], instants[:1], instants[:1] + 7 * DAY_US, activity)[:, places]
+    np.testing.assert_allclose(again, found[:1], atol=1e-6)

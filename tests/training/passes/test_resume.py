@@ -56,7 +56,7 @@ def test_every_epoch_of_both_passes_can_be_the_last(history: History, trained: T
     assert [at.epoch for at in told] == list(range(epoch + 1, 5))
 
 
-@pytest.mark.parametrize("faster", [0.3, 0.6])
+@pytest.mark.parametrize("faster", [0.3, 0.499, 0.6])
 def test_every_epoch_of_three_passes_can_be_the_last(
     history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, faster: float
 ) -> None:

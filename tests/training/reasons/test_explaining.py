@@ -126,6 +126,10 @@ def test_every_input_but_what_all_customers_share_belongs_to_a_reason() -> None:
     assert shared == {
         "weekday_sin",
         "weekday_cos",
+        "half_week_sin",
+        "half_week_cos",
+        "third_week_sin",
+        "third_week_cos",
         "log_chain_week_over_month",
         "log_chain_month_over_quarter",
         "log_season_month",

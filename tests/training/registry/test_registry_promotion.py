@@ -14,9 +14,10 @@ from engine.instants import DAY_US, parse_instant
 from tests.training.conftest import AS_OF_US
 from training.bundles import bundle as bundle_module
 from training.bundles.bundle import WEIGHTS_FILE
+from training.data.panel import ask_panel
 from training.network.calibration import Calibration
 from training.registry import Decision, Verdict, aliases_of, champion, find_version, promote, register, register_judged, rollback
-from training.trained import TrainedModel
+from training.trained import HeldOut, TrainedModel
 
 # Of the newest window of the session's history, which ends at 2024-08-07, a day of which is known in part; see conftest.
 NEWEST_US = parse_instant("2024-07-24")
@@ -31,6 +32,20 @@ def worse(trained: TrainedModel) -> TrainedModel:
         model=replace(trained.model, calibration=Calibration(shift=1.5)),
         held_out=replace(trained.held_out, probability=np.full(len(trained.held_out.probability), 0.02)),
     )
+
+
+def _promised(trained: TrainedModel, history: History) -> HeldOut:
+    """What the model that is handed over says of the held-out window, in place of the first pass."""
+    assert trained.held_out is not None
+    as_of_us, config = trained.held_out.as_of_us, trained.model.config
+    panel = ask_panel(
+        history,
+        {"": trained.model},
+        as_of_us=as_of_us,
+        horizon_days=config.horizon_days,
+        active_within_days=config.active_within_days,
+    )
+    return HeldOut(as_of_us=as_of_us, customer_ids=panel.customer_ids, probability=panel.probability[""])
 
 
 def test_the_first_is_champion_and_one_as_good_follows(store: Path, history: History, trained: TrainedModel) -> None:
@@ -119,7 +134,7 @@ def test_a_challenger_is_judged_before_it_learns_and_promoted_by_that(
     assert meant.decision.reason.startswith("as asked; worse than the champion: 0002 against 0001")
     with pytest.raises(PromotionRefusedError, match=r"the champion stays: worse than .*the first pass of 0002 had seen it"):
         promote(store, history)
-    register_judged(store, history, replace(trained, as_of_us=late), as_challenger=True)
+    register_judged(store, history, replace(trained, as_of_us=late, held_out=_promised(trained, history)), as_challenger=True)
     found = promote(store, history)
     assert found.verdict is not None
     assert (found.version, found.verdict.is_first_pass, found.verdict.is_fair) == ("0003", True, True)
