@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from engine.files import move_into_place, sync_folder, write_bytes_atomic, write_json_atomic
+from engine.errors import InvalidArgumentError
+from engine.files import is_utf8, move_into_place, sync_folder, write_bytes_atomic, write_json_atomic
 from engine.refusals import naming
 from training.backtest.windows import Backtest
 from training.report.document import describe_backtest
@@ -22,8 +23,10 @@ REPORT_FILE = "report.html"
 def check_can_write(out_dir: str | Path) -> None:
     """Find out before a training, and not after it, that nothing can be written into a folder; leaves nothing, nor makes it.
 
-    raises : StorageError
+    raises : StorageError; InvalidArgumentError for a name that is not UTF-8
     """
+    if not is_utf8(str(out_dir)):
+        raise InvalidArgumentError("out", f"found {str(out_dir)!r}, a name that is not UTF-8; choose another folder")
     out_dir = Path(out_dir).absolute()
     folder = next(place for place in (out_dir, *out_dir.parents) if place.exists())
     with naming(folder), tempfile.TemporaryFile(dir=folder):

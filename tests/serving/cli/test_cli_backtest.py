@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.errors import InvalidArgumentError
 from engine.history import History
 from serving.cli.backtest import print_backtest
 from tests.serving.conftest import TRAINED_AS_OF_US
@@ -15,6 +16,7 @@ from training.baselines import BASELINE_NAMES
 from training.config import TrainConfig
 from training.evaluation.lead_time import LeadTimeConfig
 from training.registry import champion
+from training.report import check_can_write
 
 BASELINES = ("recency", "constant")
 
@@ -44,3 +46,9 @@ def test_beside_the_lead_time_stands_that_of_recency(trained_store: Path, capsys
     model, recency = text.splitlines()[-2:]
     assert model.startswith("Lead time: of ")
     assert recency.startswith("Recency alone, at the same number of false alarms (")
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_before_the_training(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"out: .* a name that is not UTF-8"):
+        check_can_write(tmp_path / "k\udce4ufe")
+    assert not list(tmp_path.iterdir())
