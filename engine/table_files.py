@@ -6,7 +6,6 @@ with table_file(out, schema) as table:
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from engine.errors import InvalidArgumentError
-from engine.files import is_utf8, move_into_place, sync_folder
+from engine.files import is_utf8, move_into_place, sync_folder, temporary_name
 from engine.refusals import naming
 
 FORMATS = ("parquet", "csv", "arrow")
@@ -131,8 +130,7 @@ def table_file(
     """
     out = Path(out)
     file_format = check_table_path(out, file_format=file_format, may_replace=may_replace)
-    # Of this process alone: two that write the same file at once replace it one after the other.
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    temporary = out.with_name(temporary_name(out.name))
     try:
         with naming(out):
             with _OPENERS[file_format](temporary, schema) as writer:

@@ -92,7 +92,7 @@ def describe_events(
     index: NDArray[np.int64],
     first_us: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """See kernels.operations.describe_events."""
+    """See kernels.describe_events."""
     tokens = np.empty((len(row), len(TOKEN_COLUMNS)), np.float32)
     columns = (
         timestamp_us,
@@ -119,7 +119,7 @@ def describe_situations(
     log_days: NDArray[np.float32],
     calendar_row: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """See kernels.operations.describe_situations."""
+    """See kernels.describe_situations."""
     situations = np.empty((len(summary), len(SITUATION_COLUMNS)), np.float32)
     inputs = (summary, last_event_us, as_of_us, calendar, log_days, calendar_row, _TOTAL_DAYS, _RECENCY, _MEAN_GAP, _LONGEST_GAP)
     run_chunks(lambda first, stop: _fill_situations(*inputs, first, stop, situations), len(summary))

@@ -30,7 +30,7 @@ def describe_events(
     index: NDArray[np.int64],
     first_us: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """See kernels.operations.describe_events."""
+    """See kernels.describe_events."""
     tokens = np.empty((len(row), len(TOKEN_COLUMNS)), np.float32)
     columns = (
         timestamp_us,
@@ -65,7 +65,7 @@ def describe_situations(
     log_days: NDArray[np.float32],
     calendar_row: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """See kernels.operations.describe_situations."""
+    """See kernels.describe_situations."""
     situations = np.empty((len(summary), len(SITUATION_COLUMNS)), np.float32)
     query = np.arange(len(summary))
     columns = (summary, last_event_us, as_of_us, calendar_row)

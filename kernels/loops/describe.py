@@ -105,7 +105,7 @@ def describe_queries(
     stop: int,
     situations: NDArray[np.float32],
 ) -> None:
-    """Fill queries [first, stop); see kernels.operations.describe_situations."""
+    """Fill queries [first, stop); see kernels.describe_situations."""
     for query in range(first, stop):
         since_purchase = float(summary[query, _SINCE_PURCHASE])
         since_event = math.nan if last_event_us[query] == NO_EVENT else (as_of_us[query] - last_event_us[query]) / _DAY_US

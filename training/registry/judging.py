@@ -18,11 +18,8 @@ from engine.instants import DAY_US, format_instant
 from training.bundles.bundle import Bundle
 from training.data.panel import ask_panel, newest_window_us
 from training.evaluation.bootstrap import estimate
+from training.passes.window import LEAST_CUSTOMERS, LEAST_OF_AN_OUTCOME
 from training.trained import HeldOut
-
-# Below this a window tells nothing, as in training.
-_LEAST_CUSTOMERS = 50
-_LEAST_OF_AN_OUTCOME = 5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,10 +177,10 @@ def _judge(
     is_first_pass: bool,
 ) -> Verdict | str:
     num_customers, num_churned = len(churned), int(churned.sum())
-    if num_customers < _LEAST_CUSTOMERS or min(num_churned, num_customers - num_churned) < _LEAST_OF_AN_OUTCOME:
+    if num_customers < LEAST_CUSTOMERS or min(num_churned, num_customers - num_churned) < LEAST_OF_AN_OUTCOME:
         return (
             f"the window from {format_instant(as_of_us)} holds {num_customers} customers of whom {num_churned} churned, expected "
-            f"at least {_LEAST_CUSTOMERS} and {_LEAST_OF_AN_OUTCOME} of either outcome"
+            f"at least {LEAST_CUSTOMERS} and {LEAST_OF_AN_OUTCOME} of either outcome"
         )
     found = estimate(churned, {"champion": by_champion, "challenger": by_challenger})
     log_loss, (low, high) = found.difference("challenger", "champion", "log_loss")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from engine.errors import InvalidArgumentError
-from engine.files import is_utf8, move_into_place, sync_folder, write_bytes_atomic, write_json_atomic
+from engine.files import is_utf8, move_into_place, sync_folder, temporary_name, write_bytes_atomic, write_json_atomic
 from engine.refusals import naming
 from training.backtest.windows import Backtest
 from training.report.document import describe_backtest
@@ -37,7 +36,7 @@ def write_backtest(result: Backtest, out_dir: str | Path) -> None:
     """Write the three files into a folder, each whole or not at all; the folder is made if missing."""
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    temporary = out_dir / f".{PREDICTIONS_FILE}.{os.getpid()}.tmp"
+    temporary = out_dir / temporary_name(PREDICTIONS_FILE)
     try:
         pq.write_table(result.predictions, temporary)
         move_into_place(temporary, out_dir / PREDICTIONS_FILE)

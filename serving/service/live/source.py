@@ -113,6 +113,9 @@ class LiveSource:
         except IntegrityError as error:  # whoever asks for a customer of that part is told, once there is nothing newer
             _logger.info("not all of the history could be mapped: %s", error)
             return
+        except Exception:  # nobody waits for this thread, and calls go on without what it does
+            _logger.exception("mapping the history failed; calls map what they look at themselves")
+            return
         if is_wanted():
             _logger.info("%.1f GB mapped for live scores in %.1f s", num_bytes / 1e9, time.monotonic() - started_s)
 

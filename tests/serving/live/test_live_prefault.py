@@ -93,3 +93,16 @@ def test_the_desk_has_it_done_when_something_new_is_taken_up(is_news: bool) -> N
         return source.num_closed
 
     assert asyncio.run(look()) == 1
+
+
+def test_what_nobody_foresaw_is_told_as_nobody_waits_for_it(
+    source: LiveSource, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def prefault(state: LiveState, *, most_bytes: int, is_wanted: module.Callable[[], bool]) -> int:
+        raise MemoryError
+
+    assert source.refresh()
+    monkeypatch.setattr(LiveState, "prefault", prefault)
+    source.prefault()
+    assert "mapping the history failed" in caplog.text
+    assert "MemoryError" in caplog.text
